@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * log - from <ackd/log.h> to whatever writes lines.
+ *
+ * The floors below host return errors and log at debug only; host and cli log. A record is built on
+ * the caller's stack and handed to the sink, which io provides; before one is set, lines go to
+ * standard error. The context of a thread is a chain of fields that each line carries: the
+ * scheduler swaps it with the task.
+ */
+#ifndef ACKD_BASE_LOG_H
+#define ACKD_BASE_LOG_H
+
+#include <ackd/log.h>
+
+struct log_context {
+    const struct log_context *outer;
+    const struct ackd_log_field *fields;
+    size_t count;
+};
+
+struct log_record {
+    enum ackd_log_level level;
+    const char *event;
+    const char *text; /* raw: the sink escapes */
+    const struct ackd_log_field *fields;
+    size_t count;
+    const struct log_context *context; /* innermost first; may be NULL */
+};
+
+/* @write may be called from any thread, and must not block. NULL: standard error again. */
+void log_use(void (*write)(const struct log_record *record, void *arg), void *arg);
+void log_set_level(enum ackd_log_level level);
+
+/* Make @context this thread's; NULL for none. Returns the one before. */
+const struct log_context *log_context_use(const struct log_context *context);
+
+/*
+ * Format a record without its time as logfmt: level=info event=connected msg="..." key=value.
+ * Control characters, quotes and bytes that are not UTF-8 are escaped. Cut at @size; always
+ * terminated; no newline. Returns the length written.
+ */
+size_t log_format_logfmt(const struct log_record *record, char *line, size_t size);
+/* The same as the inside of a JSON object, without braces. */
+size_t log_format_json(const struct log_record *record, char *line, size_t size);
+
+#endif

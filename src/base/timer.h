@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * timer - what is due when, for any clock.
+ *
+ * A pairing heap whose nodes are members of what waits: to arm one never allocates and is O(1), to
+ * take the first one out is O(log n) on average. Time comes in as a parameter; nothing here reads a
+ * clock.
+ */
+#ifndef ACKD_BASE_TIMER_H
+#define ACKD_BASE_TIMER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TIMER_NEVER UINT64_MAX
+#define NS_PER_US UINT64_C(1000)
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_S UINT64_C(1000000000)
+
+struct timer {
+    uint64_t due_ns;                   /* on the clock of its heap */
+    struct timer *child;               /* the heap: leftmost child, */
+    struct timer *sibling;             /* next sibling, */
+    struct timer *back;                /* previous sibling, or the parent of a leftmost child */
+    struct timers *heap;               /* NULL while not armed */
+    void (*fire)(struct timer *timer); /* called with the timer not armed any more */
+};
+
+struct timers {
+    struct timer *root;
+    size_t count; /* armed timers */
+};
+
+void timers_init(struct timers *timers);
+/* When the first is due; TIMER_NEVER without any. */
+uint64_t timers_next_ns(const struct timers *timers);
+/* Fire all that are due at @now_ns, earliest first. One armed by a call for a time that has come
+ * waits. */
+size_t timers_run(struct timers *timers, uint64_t now_ns);
+
+void timer_init(struct timer *timer, void (*fire)(struct timer *timer));
+static inline bool timer_armed(const struct timer *timer)
+{
+    return timer->heap != NULL;
+}
+/* Arm, or arm anew, for @due_ns. */
+void timer_start(struct timers *timers, struct timer *timer, uint64_t due_ns);
+/* No effect if it is not armed. */
+void timer_stop(struct timer *timer);
+
+/* @ms from @now_ns, at the end of time instead of beyond it. */
+static inline uint64_t timer_after_ms(uint64_t now_ns, uint64_t ms)
+{
+    return ms > (TIMER_NEVER - 1 - now_ns) / NS_PER_MS ? TIMER_NEVER - 1 : now_ns + ms * NS_PER_MS;
+}
+
+#endif

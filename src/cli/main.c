@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* main - the program: everything is in libackd, so that plugins and the program share one copy of
+ * it. */
+#include <config.h>
+
+#include <ackd/abi.h>
+
+ACKD_API int ackd_main(int argc, char **argv);
+
+int main(int argc, char **argv)
+{
+    return ackd_main(argc, argv);
+}

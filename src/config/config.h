@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * config - what the operator wrote, checked and immutable.
+ *
+ * Read from a file and its conf.d, by the one table options.def. A snapshot is reference-counted
+ * and never changes; it lives in one arena. All errors are found at once; each is a line
+ * FILE:LINE:COLUMN: what is wrong (what to do).
+ */
+#ifndef ACKD_CONFIG_CONFIG_H
+#define ACKD_CONFIG_CONFIG_H
+
+#include <ackd/abi.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct config;
+
+struct config_host {
+    const char *name;
+    uint16_t port;
+};
+
+struct config_broker {
+    const char *name; /* "default" for 'broker:' */
+    const struct config_host *hosts;
+    size_t host_count;
+    bool tls;
+    const char *tls_ca, *tls_cert, *tls_key; /* NULL: not given */
+    bool tls_verify;
+    bool external; /* SASL EXTERNAL instead of PLAIN */
+    const char *vhost;
+    const char *user;
+    const char *password;
+    uint64_t heartbeat_ms;
+    uint64_t reconnect_first_ms, reconnect_max_ms;
+    const char *origin; /* "FILE:LINE", of the section */
+};
+
+/* A value under 'settings:', as written and interpolated; checked later against the handler's
+ * table. */
+struct config_setting {
+    const char *key;
+    const char *const *values; /* one, or the items of a list; ended by NULL */
+    bool list;
+    const char *file;
+    int line, column;
+};
+
+struct config_consumer {
+    const char *name;
+    const struct config_broker *broker;
+    const char *queue;
+    const char *handler;
+    const char *dead_letter; /* the queue's name; default <queue>.dead */
+    uint32_t concurrency;
+    uint32_t prefetch; /* derived: min(1.25 x concurrency + 1, 65535) unless given */
+    uint32_t loops;
+    uint64_t message_size_max; /* bytes */
+    uint64_t buffer;           /* bytes of bodies that may be held */
+    uint64_t timeout_ms;       /* 0: none */
+    uint64_t stack_size;       /* 0: runtime's */
+    const struct config_setting *settings;
+    size_t setting_count;
+    const char *file; /* of the section */
+    int line, column;
+};
+
+const struct config_broker *config_brokers(const struct config *config, size_t *ret_count);
+const struct config_consumer *config_consumers(const struct config *config, size_t *ret_count);
+uint32_t config_loops(const struct config *config);
+uint64_t config_stack_size(const struct config *config);
+uint32_t config_tasks_max(const struct config *config);
+uint64_t config_shutdown_ms(const struct config *config);
+uint32_t config_shutdown_soft_percent(const struct config *config);
+int config_log_level(const struct config *config);  /* enum ackd_log_level */
+int config_log_format(const struct config *config); /* 0 auto, 1 journal, 2 logfmt, 3 json */
+/* Directories, ended by NULL. */
+const char *const *config_plugin_path(const struct config *config);
+const char *config_cache_directory(const struct config *config);
+
+/* All errors of a reading, one line each. */
+struct config_errors {
+    char **lines; /* owned */
+    size_t count;
+};
+void config_errors_free(struct config_errors *errors);
+
+/*
+ * Read @file and the *.yaml of the directory conf.d beside it. @getenv_fn gives the environment
+ * (NULL: none). ACKD_E_CONFIG with all that is wrong in @ret_errors, which the caller frees in any
+ * case.
+ */
+ACKD_MUST_CHECK int config_load(const char *file, const char *(*getenv_fn)(const char *name),
+                                struct config **ret_config, struct config_errors *ret_errors);
+struct config *config_ref(struct config *config);
+void config_unref(struct config **config);
+
+/* What counts, with the place each value came from; secrets as "(secret)". */
+ACKD_MUST_CHECK int config_dump(const struct config *config, FILE *out);
+/* JSON Schema of the files. */
+ACKD_MUST_CHECK int config_schema(FILE *out);
+
+#endif

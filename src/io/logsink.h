@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * logsink - where log lines go: the journal with its fields, or standard error as logfmt or JSON.
+ *
+ * Never blocks: what cannot be written is counted, and the count is told by the next line that can.
+ * More than 20 lines a second of one event are counted and told once a second; errors are not
+ * limited.
+ */
+#ifndef ACKD_IO_LOGSINK_H
+#define ACKD_IO_LOGSINK_H
+
+#include <ackd/abi.h>
+
+/* AUTO: the journal if standard error is connected to it (JOURNAL_STREAM), else logfmt. */
+enum logsink_format { LOGSINK_AUTO, LOGSINK_JOURNAL, LOGSINK_LOGFMT, LOGSINK_JSON };
+
+/* ACKD_E_OS where the journal was asked for and is not there. */
+ACKD_MUST_CHECK int logsink_open(enum logsink_format format);
+void logsink_close(void);
+
+#endif

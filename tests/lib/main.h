@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* main - what a unit test gives to the shared main(): one suite. */
+#ifndef ACKD_TESTS_LIB_MAIN_H
+#define ACKD_TESTS_LIB_MAIN_H
+
+#include <check.h>
+
+Suite *test_suite(void);
+
+/* How much of a long test to do: ACKD_TEST_SCALE in percent, 100 unless set; never less than 1 of
+ * @count. */
+unsigned long test_scale(unsigned long count);
+
+#endif
