@@ -18,8 +18,8 @@ struct list {
 #define LIST_ITEM(node, type, member) \
     ((struct type *)((char *)(node)-offsetof(struct type, member)))
 
-#define list_for_each(node, list) \
-    for (struct list *node = (list)->next; node != (list); node = node->next)
+#define list_for_each(node, head) \
+    for (struct list *node = (head)->next; node != (head); node = node->next)
 
 static inline void list_init(struct list *list)
 {
