@@ -51,7 +51,6 @@ void ledger_abandon(struct ledger *ledger)
     ackd_assert(list_empty(&ledger->answered));
     ackd_assert(list_empty(&ledger->refused));
     ledger->open = 0;
-    ledger->last_tag = 0;
     ledger->epoch = 0; /* L4: no entry carries it, so whatever is settled from here on is stale */
 }
 
