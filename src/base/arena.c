@@ -15,6 +15,7 @@ enum { ARENA_BLOCK_SIZE = 4096 };
 
 struct arena_block {
     struct arena_block *next;
+    size_t size; /* of bytes */
     max_align_t bytes[];
 };
 
@@ -43,6 +44,15 @@ void arena_fini(struct arena *arena)
     arena_reset(arena);
 }
 
+void arena_wipe(struct arena *arena)
+{
+    for (struct arena_block *block = arena->blocks; block != NULL; block = block->next)
+        explicit_bzero(block->bytes, block->size);
+    if (arena->first != NULL)
+        explicit_bzero(arena->first, arena->first_size);
+    arena_fini(arena);
+}
+
 /* A block that has room for @size more bytes becomes the current one. */
 static bool arena_grow(struct arena *arena, size_t size)
 {
@@ -53,6 +63,7 @@ static bool arena_grow(struct arena *arena, size_t size)
     if (block == NULL)
         return false;
     block->next = arena->blocks;
+    block->size = room;
     arena->blocks = block;
     arena->at = (uint8_t *)block->bytes;
     arena->end = arena->at + room;

@@ -26,6 +26,8 @@ struct arena {
 /* @first of @first_size bytes is borrowed until arena_fini; NULL and 0 for none. */
 void arena_init(struct arena *arena, void *first, size_t first_size);
 void arena_fini(struct arena *arena);
+/* The same, after everything that was taken has been overwritten: for what holds secrets. */
+void arena_wipe(struct arena *arena);
 /* Let go of everything that was taken. */
 void arena_reset(struct arena *arena);
 

@@ -31,9 +31,10 @@ struct config_broker {
     bool tls_verify;
     bool external; /* SASL EXTERNAL instead of PLAIN */
     const char *vhost;
-    const char *user;
-    const char *password;
-    uint64_t heartbeat_ms;
+    const char *user;      /* NULL with external */
+    const char *password;  /* NULL with external */
+    bool allow_plaintext;  /* the password may go unencrypted to another host */
+    uint64_t heartbeat_ms; /* whole seconds */
     uint64_t reconnect_first_ms, reconnect_max_ms;
     const char *origin; /* "FILE:LINE", of the section */
 };
@@ -44,6 +45,7 @@ struct config_setting {
     const char *key;
     const char *const *values; /* one, or the items of a list; ended by NULL */
     bool list;
+    bool secret; /* something in it came from a file: never to be shown */
     const char *file;
     int line, column;
 };
@@ -55,8 +57,8 @@ struct config_consumer {
     const char *handler;
     const char *dead_letter; /* the queue's name; default <queue>.dead */
     uint32_t concurrency;
-    uint32_t prefetch; /* derived: min(1.25 x concurrency + 1, 65535) unless given */
-    uint32_t loops;
+    uint32_t prefetch; /* at least concurrency; derived: min(1.25 x concurrency + 1, 65535) */
+    uint32_t loops;    /* at most config_loops() */
     uint64_t message_size_max; /* bytes */
     uint64_t buffer;           /* bytes of bodies that may be held */
     uint64_t timeout_ms;       /* 0: none */
@@ -78,7 +80,10 @@ int config_log_level(const struct config *config);  /* enum ackd_log_level */
 int config_log_format(const struct config *config); /* 0 auto, 1 journal, 2 logfmt, 3 json */
 /* Directories, ended by NULL. */
 const char *const *config_plugin_path(const struct config *config);
+/* Where to put private copies of plugins; NULL: load them in place. */
 const char *config_cache_directory(const struct config *config);
+/* What is allowed but perhaps not meant: lines as those of the errors, ended by NULL. */
+const char *const *config_warnings(const struct config *config);
 
 /* All errors of a reading, one line each. */
 struct config_errors {
@@ -97,8 +102,15 @@ ACKD_MUST_CHECK int config_load(const char *file, const char *(*getenv_fn)(const
 struct config *config_ref(struct config *config);
 void config_unref(struct config **config);
 
-/* What counts, with the place each value came from; secrets as "(secret)". */
+/*
+ * What counts, with the place each value came from; secrets as "(secret)". @is_secret tells which
+ * settings of a consumer's handler are; NULL: those whose names say so. ACKD_E_OS where @out fails.
+ */
 ACKD_MUST_CHECK int config_dump(const struct config *config, FILE *out);
+ACKD_MUST_CHECK int config_dump_with(const struct config *config,
+                                     bool (*is_secret)(const struct config_consumer *consumer,
+                                                       const char *key, void *arg),
+                                     void *arg, FILE *out);
 /* JSON Schema of the files. */
 ACKD_MUST_CHECK int config_schema(FILE *out);
 

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+/* derive - what follows from more than one option. It must not know what a file looks like. */
+#include <config.h>
+
+#include "config/derive.h"
+
+#include <ackd/error.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "config/nearest.h"
+#include "config/uri.h"
+
+enum { DERIVE_PREFETCH_MAX = 65535, DERIVE_NAME_MAX = 255 };
+
+/* Add "'KEY' in WHERE: " and the text to @findings, at the place of the option. */
+static void derive_say(struct findings *findings, const struct section *section,
+                       enum options_section part, const char *key, const char *format, ...)
+    ACKD_PRINTF(5, 6);
+static void derive_say(struct findings *findings, const struct section *section,
+                       enum options_section part, const char *key, const char *format, ...)
+{
+    char where[SECTION_TEXT_SIZE];
+    char text[FINDINGS_TEXT_SIZE / 2];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    findings_add(findings, section_place(section, part, key), "'%s' in %s: %s", key,
+                 section_describe(section, part, where), text);
+}
+
+static char *derive_printf(const struct derive *derive, const char *format, ...) ACKD_PRINTF(2, 3);
+static char *derive_printf(const struct derive *derive, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char *text = arena_vprintf(&derive->config->arena, format, args);
+    va_end(args);
+    return text;
+}
+
+static int derive_no_memory(void)
+{
+    return ackd_fail(ACKD_E_NOMEM, "the configuration");
+}
+
+int derive_process(const struct derive *derive)
+{
+    static const char *const installed[] = {ACKD_PLUGIN_DIRECTORY, NULL};
+    struct options_process *process = &derive->config->process;
+    if (process->plugin_path == NULL)
+        process->plugin_path = installed;
+    if (process->plugin_cache != NULL || derive->cache_directory == NULL)
+        return ACKD_OK;
+    /* systemd separates several by ':'; the first is ours. */
+    const char *cache = derive->cache_directory;
+    process->plugin_cache =
+        cache[0] != '/' ? NULL : arena_strndup(&derive->config->arena, cache, strcspn(cache, ":"));
+    return cache[0] == '/' && process->plugin_cache == NULL ? derive_no_memory() : ACKD_OK;
+}
+
+/* Who logs in: as the options say, or the uri, or else guest. */
+static void derive_user(const struct derive *derive, const struct section *section,
+                        const struct uri *uri, struct config_broker *broker)
+{
+    const struct node *user = section_node(section, OPTIONS_BROKER, "user");
+    const struct node *password = section_node(section, OPTIONS_BROKER, "password");
+    if (uri->user != NULL && (user != NULL || password != NULL)) {
+        derive_say(derive->findings, section, OPTIONS_BROKER, user != NULL ? "user" : "password",
+                   "the uri at %s:%d holds a user too: write one of the two",
+                   section_place(section, OPTIONS_BROKER, "uri")->file,
+                   section_place(section, OPTIONS_BROKER, "uri")->line);
+        return;
+    }
+    if (uri->user != NULL && uri->password == NULL) {
+        derive_say(derive->findings, section, OPTIONS_BROKER, "uri",
+                   "it holds a user without a password: write 'user' and 'password' instead");
+        return;
+    }
+    if (user != NULL && password == NULL)
+        derive_say(derive->findings, section, OPTIONS_BROKER, "user",
+                   "there is no 'password' for it");
+    if (user == NULL && password != NULL)
+        derive_say(derive->findings, section, OPTIONS_BROKER, "password",
+                   "there is no 'user' for it");
+    if (uri->user != NULL) {
+        broker->user = uri->user;
+        broker->password = uri->password;
+    } else if (user == NULL && password == NULL) {
+        broker->user = "guest";
+        broker->password = "guest";
+    }
+}
+
+/* The host that the password would reach unencrypted; NULL: none. */
+static const char *derive_exposed(const struct config_broker *broker)
+{
+    for (size_t i = 0; i < broker->host_count && !broker->tls; i++) {
+        if (!uri_is_loopback(broker->hosts[i].name))
+            return broker->hosts[i].name;
+    }
+    return NULL;
+}
+
+static void derive_plaintext(const struct derive *derive, const struct section *section,
+                             const struct config_broker *broker)
+{
+    char quote[FINDINGS_QUOTE_SIZE];
+    const char *host = derive_exposed(broker);
+    if (host != NULL && !broker->allow_plaintext)
+        derive_say(derive->findings, section, OPTIONS_BROKER, "uri",
+                   "the password would go unencrypted to '%s': write amqps://, or "
+                   "'allow-plaintext: true' if nobody can listen on the way",
+                   findings_quote(host, quote));
+    else if (host != NULL)
+        derive_say(derive->warnings, section, OPTIONS_BROKER, "allow-plaintext",
+                   "the password goes unencrypted to '%s'", findings_quote(host, quote));
+}
+
+static void derive_auth(const struct derive *derive, const struct section *section,
+                        const struct uri *uri, struct config_broker *broker)
+{
+    if (!broker->external) {
+        derive_user(derive, section, uri, broker);
+        derive_plaintext(derive, section, broker);
+        return;
+    }
+    if (section_node(section, OPTIONS_BROKER, "user") != NULL ||
+        section_node(section, OPTIONS_BROKER, "password") != NULL || uri->user != NULL)
+        derive_say(derive->findings, section, OPTIONS_BROKER, "auth",
+                   "external takes the user from the certificate: leave out user and password");
+    if (!broker->tls || broker->tls_cert == NULL)
+        derive_say(derive->findings, section, OPTIONS_BROKER, "auth",
+                   "external needs a uri with amqps:// and a certificate, 'cert' of 'tls'");
+    broker->user = NULL;
+    broker->password = NULL;
+}
+
+static void derive_tls(const struct derive *derive, const struct section *section,
+                       struct config_broker *broker)
+{
+    static const char *const keys[] = {"ca", "cert", "key", "verify"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0] && !broker->tls; i++) {
+        if (section_node(section, OPTIONS_TLS, keys[i]) != NULL)
+            derive_say(derive->findings, section, OPTIONS_TLS, keys[i],
+                       "it has no effect, the uri has no TLS: write amqps://");
+    }
+    if (broker->tls_cert != NULL && broker->tls_key == NULL)
+        derive_say(derive->findings, section, OPTIONS_TLS, "cert", "it needs 'key'");
+    if (broker->tls_key != NULL && broker->tls_cert == NULL)
+        derive_say(derive->findings, section, OPTIONS_TLS, "key", "it needs 'cert'");
+    if (broker->tls && !broker->tls_verify)
+        derive_say(derive->warnings, section, OPTIONS_TLS, "verify",
+                   "the broker is not checked: anybody on the way can be the broker");
+}
+
+static void derive_times(const struct derive *derive, const struct section *section,
+                         const struct config_broker *broker)
+{
+    if (broker->heartbeat_ms % 1000 != 0)
+        derive_say(derive->findings, section, OPTIONS_BROKER, "heartbeat",
+                   "it counts whole seconds: AMQP knows no others");
+    if (broker->reconnect_first_ms > broker->reconnect_max_ms)
+        derive_say(derive->findings, section, OPTIONS_RECONNECT,
+                   section_node(section, OPTIONS_RECONNECT, "first") != NULL ? "first" : "max",
+                   "'first' is larger than 'max'");
+}
+
+/* A password in a file that everybody may read is no secret. */
+static void derive_exposure(const struct derive *derive, const struct section *section,
+                            const struct uri *uri)
+{
+    const struct node *node = section_node(section, OPTIONS_BROKER, "password");
+    const char *key = "password";
+    if (node == NULL && uri->password != NULL) {
+        node = section_node(section, OPTIONS_BROKER, "uri");
+        key = "uri";
+    }
+    if (node == NULL || node->sources != NULL)
+        return;
+    if (derive->config->files[node->place.order].open_to_all)
+        derive_say(derive->warnings, section, OPTIONS_BROKER, key,
+                   "everybody may read the password in this file: chmod o= it, or write "
+                   "${file:/path}");
+}
+
+int derive_broker(const struct derive *derive, struct section *section,
+                  struct config_broker *ret_broker)
+{
+    struct options_broker *values = section->values;
+    struct config_broker *broker = &values->out;
+    struct uri uri = {.tls = false};
+    broker->name = section->name == NULL ? "default" : section->name;
+    broker->external = values->auth == 1;
+    broker->tls_verify = values->verify == 0;
+    broker->origin = derive_printf(derive, "%s:%d", section->place.file, section->place.line);
+    if (broker->origin == NULL)
+        return derive_no_memory();
+    derive_times(derive, section, broker);
+    int code = uri_parse(&derive->config->arena, values->uri, &uri);
+    if (code == ACKD_OK) {
+        broker->tls = uri.tls;
+        broker->hosts = uri.hosts;
+        broker->host_count = uri.host_count;
+        broker->vhost = uri.vhost;
+        derive_auth(derive, section, &uri, broker);
+        derive_tls(derive, section, broker);
+        derive_exposure(derive, section, &uri);
+    } else if (code == ACKD_E_SYNTAX) {
+        derive_say(derive->findings, section, OPTIONS_BROKER, "uri", "it %s",
+                   ackd_error_text(ackd_error_current()));
+    } else {
+        return code;
+    }
+    *ret_broker = *broker;
+    return ACKD_OK;
+}
+
+static const struct config_broker *derive_find_broker(const struct derive *derive, const char *name)
+{
+    const struct config *config = derive->config;
+    for (size_t i = 0; i < config->broker_count; i++) {
+        if (strcmp(config->brokers[i].name, name) == 0)
+            return &config->brokers[i];
+    }
+    return NULL;
+}
+
+static void derive_choose_broker(const struct derive *derive, struct section *section)
+{
+    struct options_consumer *values = section->values;
+    const struct config *config = derive->config;
+    if (values->broker == NULL) {
+        values->out.broker =
+            config->broker_count == 1 ? &config->brokers[0] : derive_find_broker(derive, "default");
+        if (values->out.broker == NULL && section_node(section, OPTIONS_CONSUMER, "broker") == NULL)
+            derive_say(derive->findings, section, OPTIONS_CONSUMER, "broker",
+                       "there are %zu brokers, and none is called 'default': name one",
+                       config->broker_count);
+        return;
+    }
+    values->out.broker = derive_find_broker(derive, values->broker);
+    if (values->out.broker != NULL)
+        return;
+    char quote[FINDINGS_QUOTE_SIZE];
+    struct nearest nearest;
+    nearest_init(&nearest, values->broker);
+    for (size_t i = 0; i < config->broker_count; i++)
+        nearest_offer(&nearest, config->brokers[i].name);
+    if (nearest.best != NULL)
+        derive_say(derive->findings, section, OPTIONS_CONSUMER, "broker",
+                   "there is no broker '%s' (did you mean '%s'?)",
+                   findings_quote(values->broker, quote), nearest.best);
+    else
+        derive_say(derive->findings, section, OPTIONS_CONSUMER, "broker", "there is no broker '%s'",
+                   findings_quote(values->broker, quote));
+}
+
+/* A path as it is, or from the directory of its file; a name without surprises. */
+static int derive_handler(const struct derive *derive, const struct section *section,
+                          struct config_consumer *consumer)
+{
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.";
+    const char *handler = consumer->handler;
+    if (strchr(handler, '/') == NULL) {
+        if (handler[0] == '.' || handler[strspn(handler, letters)] != '\0')
+            derive_say(derive->findings, section, OPTIONS_CONSUMER, "handler",
+                       "a name is letters, digits, '.', '_' and '-'; for a file write a path with "
+                       "a '/' in it");
+        return ACKD_OK;
+    }
+    const char *file = section_place(section, OPTIONS_CONSUMER, "handler")->file;
+    const char *slash = strrchr(file, '/');
+    if (handler[0] == '/' || slash == NULL)
+        return ACKD_OK;
+    consumer->handler = derive_printf(derive, "%.*s/%s", (int)(slash - file), file, handler);
+    return consumer->handler == NULL ? derive_no_memory() : ACKD_OK;
+}
+
+static int derive_dead_letter(const struct derive *derive, const struct section *section,
+                              struct config_consumer *consumer)
+{
+    if (consumer->dead_letter == NULL) {
+        consumer->dead_letter = derive_printf(derive, "%s.dead", consumer->queue);
+        if (consumer->dead_letter == NULL)
+            return derive_no_memory();
+        if (strlen(consumer->dead_letter) > DERIVE_NAME_MAX)
+            derive_say(derive->findings, section, OPTIONS_CONSUMER, "queue",
+                       "with '.dead' behind it, it is longer than %d bytes: write 'dead-letter'",
+                       DERIVE_NAME_MAX);
+    } else if (strcmp(consumer->dead_letter, consumer->queue) == 0) {
+        derive_say(derive->findings, section, OPTIONS_CONSUMER, "dead-letter",
+                   "it is the queue that is consumed: messages would go round for ever");
+    }
+    return ACKD_OK;
+}
+
+static void derive_numbers(const struct derive *derive, const struct section *section,
+                           struct config_consumer *consumer)
+{
+    struct findings *findings = derive->findings;
+    uint32_t loops = derive->config->process.loops;
+    if (consumer->loops > loops)
+        derive_say(findings, section, OPTIONS_CONSUMER, "loops",
+                   "there %s %u: raise 'loops' of 'runtime'", loops == 1 ? "is only" : "are only",
+                   loops);
+    if (consumer->loops > consumer->concurrency)
+        derive_say(findings, section, OPTIONS_CONSUMER, "loops",
+                   "'concurrency' is %u: some loops would have nothing to do",
+                   consumer->concurrency);
+    if (section_node(section, OPTIONS_CONSUMER, "prefetch") == NULL) {
+        uint64_t prefetch = (uint64_t)consumer->concurrency * 5 / 4 + 1;
+        consumer->prefetch =
+            prefetch > DERIVE_PREFETCH_MAX ? DERIVE_PREFETCH_MAX : (uint32_t)prefetch;
+    } else if (consumer->prefetch > 0 && consumer->prefetch < consumer->concurrency) {
+        derive_say(findings, section, OPTIONS_CONSUMER, "prefetch",
+                   "it is less than 'concurrency', which is %u: the broker would never send as "
+                   "many",
+                   consumer->concurrency);
+    }
+    if (consumer->message_size_max <= consumer->buffer)
+        return;
+    if (section_node(section, OPTIONS_CONSUMER, "message-size") == NULL)
+        consumer->message_size_max = consumer->buffer;
+    else
+        derive_say(findings, section, OPTIONS_CONSUMER, "message-size",
+                   "it is larger than 'buffer': one such message would never fit");
+}
+
+static void derive_required(const struct derive *derive, const struct section *section)
+{
+    size_t count = 0;
+    const struct options_row *rows = options_rows(&count);
+    for (size_t i = 0; i < count; i++) {
+        if (rows[i].section == OPTIONS_CONSUMER && options_required(&rows[i]) &&
+            section->nodes[i] == NULL && !derive->findings->incomplete)
+            findings_add(derive->findings, &section->place, "consumer '%s' has no '%s'",
+                         section->name, rows[i].key);
+    }
+}
+
+int derive_consumer(const struct derive *derive, struct section *section,
+                    struct config_consumer *ret_consumer)
+{
+    struct options_consumer *values = section->values;
+    struct config_consumer *consumer = &values->out;
+    consumer->name = section->name;
+    consumer->file = section->place.file;
+    consumer->line = section->place.line;
+    consumer->column = section->place.column;
+    derive_required(derive, section);
+    derive_choose_broker(derive, section);
+    derive_numbers(derive, section, consumer);
+    if (consumer->handler != NULL)
+        ACKD_TRY(derive_handler(derive, section, consumer));
+    if (consumer->queue != NULL)
+        ACKD_TRY(derive_dead_letter(derive, section, consumer));
+    *ret_consumer = *consumer;
+    return ACKD_OK;
+}

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: MIT */
+/* section - one broker, one consumer, or the process. It must not know what an option is for. */
+#include <config.h>
+
+#include "config/section.h"
+
+#include <ackd/error.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/assert.h"
+#include "config/value.h"
+
+/* One option that is being read. */
+struct reading {
+    struct section *section;
+    const struct expand *expand;
+    const struct options_row *row;
+    const struct node *node; /* NULL: the fallback */
+    void *member;
+    bool wrong;
+};
+
+static int section_no_memory(void)
+{
+    return ackd_fail(ACKD_E_NOMEM, "the configuration");
+}
+
+const char *section_describe(const struct section *section, enum options_section part, char *text)
+{
+    ackd_assert(part != OPTIONS_ROOT);
+    char whole[SECTION_TEXT_SIZE - 32];
+    if (section->name != NULL)
+        snprintf(whole, sizeof whole, "%s '%.64s'",
+                 section->kind == OPTIONS_CONSUMER ? "consumer" : "broker", section->name);
+    else
+        snprintf(whole, sizeof whole, "'%s'",
+                 options_section(section->kind == OPTIONS_ROOT ? part : section->kind)->key);
+    if (part == section->kind || section->kind == OPTIONS_ROOT)
+        snprintf(text, SECTION_TEXT_SIZE, "%s", whole);
+    else
+        snprintf(text, SECTION_TEXT_SIZE, "'%s' of %s", options_section(part)->key, whole);
+    return text;
+}
+
+/* Whether @part is @kind or within it. */
+static bool section_holds(enum options_section kind, enum options_section part)
+{
+    const struct options_section_row *row = options_section(part);
+    if (kind == OPTIONS_ROOT)
+        return row->parent == OPTIONS_ROOT && row->names == NULL;
+    return part == kind || row->parent == kind;
+}
+
+/* Add "'KEY' in WHERE: " and the text to the findings. */
+static void section_wrong(struct reading *reading, const char *format, ...) ACKD_PRINTF(2, 3);
+static void section_wrong(struct reading *reading, const char *format, ...)
+{
+    char where[SECTION_TEXT_SIZE];
+    char text[FINDINGS_TEXT_SIZE / 2];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    findings_add(reading->expand->findings, &reading->node->place, "'%s' in %s: %s",
+                 reading->row->key,
+                 section_describe(reading->section, reading->row->section, where), text);
+    reading->wrong = true;
+}
+
+/* The value for an error: quoted, unless it may not be shown. */
+static const char *section_show(const struct reading *reading, char *text, size_t size)
+{
+    char quote[FINDINGS_QUOTE_SIZE];
+    if (reading->node->secret || reading->row->type == OPTIONS_SECRET)
+        snprintf(text, size, "its value");
+    else
+        snprintf(text, size, "'%s'", findings_quote(reading->node->value, quote));
+    return text;
+}
+
+static void section_malformed(struct reading *reading)
+{
+    char shown[FINDINGS_QUOTE_SIZE + 2];
+    section_wrong(reading, "%s is %s", section_show(reading, shown, sizeof shown),
+                  ackd_error_text(ackd_error_current()));
+}
+
+static void section_bound(const struct options_row *row, int64_t bound, char *text)
+{
+    if (row->type == OPTIONS_DURATION)
+        value_format_duration((uint64_t)bound, text);
+    else if (row->type == OPTIONS_SIZE)
+        value_format_size((uint64_t)bound, text);
+    else
+        snprintf(text, VALUE_TEXT_SIZE, "%" PRId64, bound);
+}
+
+/* Check @number against the bounds of the row. */
+static bool section_within(struct reading *reading, uint64_t number)
+{
+    const struct options_row *row = reading->row;
+    if (number >= (uint64_t)row->min && number <= (uint64_t)row->max)
+        return true;
+    bool small = number < (uint64_t)row->min;
+    char bound[VALUE_TEXT_SIZE];
+    char shown[FINDINGS_QUOTE_SIZE + 2];
+    section_bound(row, small ? row->min : row->max, bound);
+    section_wrong(reading, "%s is too %s: the %s is %s", section_show(reading, shown, sizeof shown),
+                  small ? "small" : "large", small ? "least" : "most", bound);
+    return false;
+}
+
+static void section_set_integer(struct reading *reading, const char *value)
+{
+    int64_t number = 0;
+    if (value_integer(value, &number) != ACKD_OK)
+        section_malformed(reading);
+    else if (section_within(reading, number < 0 ? 0 : (uint64_t)number))
+        *(uint32_t *)reading->member = (uint32_t)number;
+}
+
+static void section_set_percent(struct reading *reading, const char *value)
+{
+    uint32_t percent = 0;
+    if (value_percent(value, &percent) != ACKD_OK)
+        section_malformed(reading);
+    else if (section_within(reading, percent))
+        *(uint32_t *)reading->member = percent;
+}
+
+static void section_set_wide(struct reading *reading, const char *value)
+{
+    uint64_t number = 0;
+    int code = reading->row->type == OPTIONS_SIZE ? value_size(value, &number)
+                                                  : value_duration_ms(value, &number);
+    if (code != ACKD_OK)
+        section_malformed(reading);
+    else if (section_within(reading, number))
+        *(uint64_t *)reading->member = number;
+}
+
+static void section_set_choice(struct reading *reading, const char *value)
+{
+    struct options_choices choices;
+    options_choices(reading->row, &choices);
+    if (value_choice(value, choices.words, reading->member) != ACKD_OK)
+        section_malformed(reading);
+}
+
+static void section_set_string(struct reading *reading, const char *value)
+{
+    const struct options_row *row = reading->row;
+    size_t length = strlen(value);
+    if (length < (uint64_t)row->min)
+        section_wrong(reading, "it is empty");
+    else if (row->max > 0 && length > (uint64_t)row->max)
+        section_wrong(reading, "it is longer than %" PRId64 " bytes", row->max);
+    else
+        *(const char **)reading->member = value;
+}
+
+/* @value from the directory of the file that it stands in, if it is relative. */
+static int section_path(struct reading *reading, const char *value, const char **ret_path)
+{
+    const char *file = reading->node == NULL ? NULL : reading->node->place.file;
+    const char *slash = file == NULL ? NULL : strrchr(file, '/');
+    *ret_path = value;
+    if (*value == '/' || slash == NULL)
+        return ACKD_OK;
+    size_t directory = (size_t)(slash + 1 - file);
+    char *path = arena_alloc_bytes(reading->expand->arena, directory + strlen(value) + 1);
+    if (path == NULL)
+        return section_no_memory();
+    memcpy(path, file, directory);
+    strcpy(path + directory, value);
+    *ret_path = path;
+    return ACKD_OK;
+}
+
+static int section_set_path(struct reading *reading, const char *value)
+{
+    if (*value == '\0') {
+        section_wrong(reading, "it is empty");
+        return ACKD_OK;
+    }
+    return section_path(reading, value, reading->member);
+}
+
+/* Set the member from one value. */
+static int section_set(struct reading *reading, const char *value)
+{
+    switch (reading->row->type) {
+    case OPTIONS_STRING:
+    case OPTIONS_SECRET:
+    case OPTIONS_URI:
+        section_set_string(reading, value);
+        return ACKD_OK;
+    case OPTIONS_PATH:
+        return section_set_path(reading, value);
+    case OPTIONS_INTEGER:
+        section_set_integer(reading, value);
+        return ACKD_OK;
+    case OPTIONS_BOOLEAN:
+        if (value_boolean(value, reading->member) != ACKD_OK)
+            section_malformed(reading);
+        return ACKD_OK;
+    case OPTIONS_DURATION:
+    case OPTIONS_SIZE:
+        section_set_wide(reading, value);
+        return ACKD_OK;
+    case OPTIONS_PERCENT:
+        section_set_percent(reading, value);
+        return ACKD_OK;
+    case OPTIONS_CHOICE:
+        section_set_choice(reading, value);
+        return ACKD_OK;
+    case OPTIONS_PATHS:
+    case OPTIONS_SETTINGS:
+        break;
+    }
+    ackd_assert(!"a list or a map has no single value");
+    return ACKD_OK;
+}
+
+/* Fill in the ${...} of a scalar. *ret_value is NULL where something was wrong. */
+static int section_expand(struct reading *reading, struct node *node, const char **ret_value)
+{
+    *ret_value = NULL;
+    if (node->kind != NODE_SCALAR) {
+        const struct node *before = reading->node;
+        reading->node = node;
+        if (node->kind == NODE_EMPTY)
+            section_wrong(reading, "it has no value");
+        else
+            section_wrong(reading, "it is %s, but takes one value", node_kind_name(node->kind));
+        reading->node = before;
+        return ACKD_OK;
+    }
+    ACKD_TRY(expand_node(reading->expand, node, reading->row->type == OPTIONS_URI));
+    *ret_value = node->value;
+    return ACKD_OK;
+}
+
+static int section_read_scalar(struct reading *reading, struct node *node)
+{
+    const char *value = NULL;
+    ACKD_TRY(section_expand(reading, node, &value));
+    return value == NULL ? ACKD_OK : section_set(reading, value);
+}
+
+/* A list of paths; one alone is a list of one. */
+static int section_read_paths(struct reading *reading, struct node *node)
+{
+    size_t count = node->kind == NODE_LIST ? node->count : 1;
+    if (count < (uint64_t)reading->row->min || count > (uint64_t)reading->row->max) {
+        section_wrong(reading, "it holds %zu paths: write from %" PRId64 " to %" PRId64, count,
+                      reading->row->min, reading->row->max);
+        return ACKD_OK;
+    }
+    const char **paths = arena_alloc(reading->expand->arena, (count + 1) * sizeof *paths);
+    if (paths == NULL)
+        return section_no_memory();
+    size_t i = 0;
+    struct node *item = node->kind == NODE_LIST ? node->children : node;
+    for (; i < count; i++, item = item->next) {
+        const char *value = NULL;
+        paths[i] = "";
+        ACKD_TRY(section_expand(reading, item, &value));
+        if (value != NULL && *value == '\0')
+            section_wrong(reading, "a path is empty");
+        else if (value != NULL)
+            ACKD_TRY(section_path(reading, value, &paths[i]));
+    }
+    paths[i] = NULL;
+    *(const char *const **)reading->member = paths;
+    return ACKD_OK;
+}
+
+/* Whether the text is a URI by what stands before the first ${...}: "http://${HOST}/". */
+static bool section_is_uri(const char *text)
+{
+    const char *colon = strstr(text, "://");
+    const char *first = strstr(text, "${");
+    return colon != NULL && first != NULL && colon < first;
+}
+
+static int section_read_setting(struct reading *reading, struct node *node,
+                                struct config_setting *setting)
+{
+    size_t count = node->kind == NODE_LIST ? node->count : 1;
+    const char **values = arena_alloc(reading->expand->arena, (count + 1) * sizeof *values);
+    if (values == NULL)
+        return section_no_memory();
+    *setting = (struct config_setting){.key = node->key,
+                                       .values = values,
+                                       .list = node->kind == NODE_LIST,
+                                       .file = node->place.file,
+                                       .line = node->place.line,
+                                       .column = node->place.column};
+    struct node *item = node->kind == NODE_LIST ? node->children : node;
+    size_t i = 0;
+    for (; i < count; i++, item = item->next) {
+        char where[SECTION_TEXT_SIZE];
+        char quote[FINDINGS_QUOTE_SIZE];
+        values[i] = "";
+        if (item->kind != NODE_SCALAR) {
+            findings_add(reading->expand->findings, &item->place,
+                         "setting '%s' of %s is %s: a setting is a value or a list of values",
+                         findings_quote(node->key, quote),
+                         section_describe(reading->section, OPTIONS_CONSUMER, where),
+                         node_kind_name(item->kind));
+            continue;
+        }
+        ACKD_TRY(expand_node(reading->expand, item, section_is_uri(item->text)));
+        values[i] = item->value == NULL ? "" : item->value;
+        setting->secret = setting->secret || item->secret;
+    }
+    values[i] = NULL;
+    return ACKD_OK;
+}
+
+static int section_read_settings(struct reading *reading, struct node *node)
+{
+    struct options_consumer *consumer = reading->section->values;
+    if (node->kind == NODE_EMPTY)
+        return ACKD_OK;
+    if (node->kind != NODE_MAP) {
+        section_wrong(reading, "it is %s, but takes a map of settings", node_kind_name(node->kind));
+        return ACKD_OK;
+    }
+    struct config_setting *settings =
+        arena_alloc(reading->expand->arena, (node->count + 1) * sizeof *settings);
+    if (settings == NULL)
+        return section_no_memory();
+    size_t count = 0;
+    for (struct node *child = node->children; child != NULL; child = child->next)
+        ACKD_TRY(section_read_setting(reading, child, &settings[count++]));
+    consumer->out.settings = settings;
+    consumer->out.setting_count = count;
+    return ACKD_OK;
+}
+
+static int section_read_option(struct section *section, const struct expand *expand,
+                               const struct options_row *row, struct node *node)
+{
+    struct reading reading = {.section = section, .expand = expand, .row = row, .node = node};
+    reading.member = (char *)section->values + row->offset;
+    section->nodes[options_index(row)] = node;
+    if (row->type == OPTIONS_PATHS)
+        return section_read_paths(&reading, node);
+    if (row->type == OPTIONS_SETTINGS)
+        return section_read_settings(&reading, node);
+    return section_read_scalar(&reading, node);
+}
+
+static void section_unknown(const struct section *section, const struct expand *expand,
+                            enum options_section part, const struct node *node)
+{
+    char where[SECTION_TEXT_SIZE];
+    char quote[FINDINGS_QUOTE_SIZE];
+    findings_quote(node->key, quote);
+    section_describe(section, part, where);
+    const char *nearest = options_nearest(part, node->key);
+    const struct options_section_row *elsewhere = options_elsewhere(node->key);
+    if (elsewhere != NULL)
+        findings_add(expand->findings, &node->key_place,
+                     "unknown option '%s' in %s (it belongs below '%s')", quote, where,
+                     elsewhere->key != NULL ? elsewhere->key : elsewhere->names);
+    else if (nearest != NULL)
+        findings_add(expand->findings, &node->key_place,
+                     "unknown option '%s' in %s (did you mean '%s'?)", quote, where, nearest);
+    else
+        findings_add(expand->findings, &node->key_place, "unknown option '%s' in %s", quote, where);
+}
+
+int section_read(struct section *section, const struct expand *expand, enum options_section part,
+                 struct node *node)
+{
+    if (node->kind == NODE_EMPTY)
+        return ACKD_OK;
+    if (node->kind != NODE_MAP) {
+        char where[SECTION_TEXT_SIZE];
+        findings_add(expand->findings, &node->place, "%s is %s, but takes a map of options",
+                     section_describe(section, part, where), node_kind_name(node->kind));
+        return ACKD_OK;
+    }
+    for (struct node *child = node->children; child != NULL; child = child->next) {
+        const struct options_row *row = options_find(part, child->key);
+        const struct options_section_row *inner = options_inner(part, child->key);
+        if (row != NULL)
+            ACKD_TRY(section_read_option(section, expand, row, child));
+        else if (inner != NULL) /* one level: no section within a section holds another */
+            ACKD_TRY(section_read(section, expand, inner->section, child));
+        else
+            section_unknown(section, expand, part, child);
+    }
+    return ACKD_OK;
+}
+
+int section_init(struct section *section, struct arena *arena, enum options_section kind,
+                 const char *name, void *values)
+{
+    size_t count = 0;
+    const struct options_row *rows = options_rows(&count);
+    *section = (struct section){.kind = kind, .name = name, .values = values};
+    section->nodes = arena_alloc(arena, count * sizeof *section->nodes);
+    if (section->nodes == NULL)
+        return section_no_memory();
+    struct findings none;
+    findings_init(&none);
+    const struct expand expand = {.arena = arena, .findings = &none};
+    for (size_t i = 0; i < count; i++) {
+        section->nodes[i] = NULL;
+        if (rows[i].fallback == NULL || !section_holds(kind, rows[i].section))
+            continue;
+        struct reading reading = {.section = section, .expand = &expand, .row = &rows[i]};
+        reading.member = (char *)values + rows[i].offset;
+        ACKD_TRY(section_set(&reading, rows[i].fallback));
+        ackd_assert(!reading.wrong); /* a fault in options.def */
+    }
+    return ACKD_OK;
+}
+
+const struct node *section_node(const struct section *section, enum options_section part,
+                                const char *key)
+{
+    const struct options_row *row = options_find(part, key);
+    ackd_assert(row != NULL);
+    return section->nodes[options_index(row)];
+}
+
+const struct place *section_place(const struct section *section, enum options_section part,
+                                  const char *key)
+{
+    const struct node *node = section_node(section, part, key);
+    return node == NULL ? &section->place : &node->place;
+}
