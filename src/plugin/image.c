@@ -9,8 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <libgen.h>
-#include <limits.h>
 #include <link.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -46,10 +44,14 @@ static int image_trust(const struct stat *status, const char *what, const char *
 
 static int image_trust_directory(const char *file, const char *who)
 {
-    char path[PATH_MAX];
     struct stat status;
-    snprintf(path, sizeof path, "%s", file);
-    if (stat(dirname(path), &status) != 0)
+    size_t length = (size_t)(strrchr(file, '/') - file);
+    char *directory = strndup(file, length == 0 ? 1 : length);
+    if (directory == NULL)
+        return ackd_fail(ACKD_E_NOMEM, "%s: a path", who);
+    int code = stat(directory, &status);
+    free(directory);
+    if (code != 0)
         return ackd_fail(ACKD_E_OS, "%s cannot be read: %s", who, strerror(errno));
     return image_trust(&status, "its directory", who);
 }

@@ -162,29 +162,41 @@ static int plugin_make(struct plugin *plugin, const char *cache, const struct im
     return ACKD_OK;
 }
 
-static int plugin_new(const char *file, const char *cache, const char *who,
+static struct plugin *plugin_new(const char *file)
+{
+    struct plugin *plugin = calloc(1, sizeof *plugin);
+    if (plugin == NULL)
+        return NULL;
+    arena_init(&plugin->arena, NULL, 0);
+    plugin->file = arena_strndup(&plugin->arena, file, strlen(file));
+    return plugin;
+}
+
+static void plugin_free(struct plugin *plugin)
+{
+    arena_fini(&plugin->arena);
+    free(plugin);
+}
+
+static int plugin_add(const char *file, const char *cache, const char *who,
                       struct plugin **ret_plugin)
 {
     struct image image = {0};
     ACKD_TRY(image_read(file, who, &image));
-    int code = ACKD_E_NOMEM;
-    struct plugin *plugin = calloc(1, sizeof *plugin);
-    if (plugin == NULL) {
-        code = ackd_fail(ACKD_E_NOMEM, "%s", who);
-    } else {
-        arena_init(&plugin->arena, NULL, 0);
-        plugin->file = arena_strndup(&plugin->arena, file, strlen(file));
-        code = plugin->file == NULL ? ackd_fail(ACKD_E_NOMEM, "%s", who)
-                                    : plugin_make(plugin, cache, &image, who);
-    }
+    struct plugin *plugin = plugin_new(file);
+    int code = plugin == NULL || plugin->file == NULL ? ackd_fail(ACKD_E_NOMEM, "%s", who)
+                                                      : plugin_make(plugin, cache, &image, who);
     image_fini(&image);
-    if (code != ACKD_OK && plugin != NULL) {
-        arena_fini(&plugin->arena);
-        free(plugin);
-    } else if (plugin != NULL) {
-        *ret_plugin = plugin;
+    if (plugin == NULL)
+        return code;
+    if (code != ACKD_OK) {
+        plugin_free(plugin);
+        return code;
     }
-    return code;
+    plugin->next = plugins_loaded;
+    plugins_loaded = plugin;
+    *ret_plugin = plugin;
+    return ACKD_OK;
 }
 
 /* @file is real. */
@@ -200,14 +212,9 @@ static int plugin_get(const char *name, const char *file, const char *cache,
     char *who = plugin_who(name, file);
     if (who == NULL)
         return ackd_fail(ACKD_E_NOMEM, "a name");
-    struct plugin *plugin = NULL;
-    int code = plugin_new(file, cache, who, &plugin);
+    int code = plugin_add(file, cache, who, ret_plugin);
     free(who);
-    ACKD_TRY(code);
-    plugin->next = plugins_loaded;
-    plugins_loaded = plugin;
-    *ret_plugin = plugin;
-    return ACKD_OK;
+    return code;
 }
 
 int plugin_load(const char *name, const char *const *path, const char *cache,
