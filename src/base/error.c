@@ -186,6 +186,10 @@ static int error_set(struct ackd_error *error)
 
 static struct ackd_error *error_vmake(int code, struct error_place place, int os_code,
                                       const char *format, va_list args)
+    __attribute__((format(printf, 4, 0)));
+
+static struct ackd_error *error_vmake(int code, struct error_place place, int os_code,
+                                      const char *format, va_list args)
 {
     char text[ERROR_TEXT_SIZE];
     char prefix[64] = "";
