@@ -184,6 +184,7 @@ static int error_set(struct ackd_error *error)
     return error->code;
 }
 
+ACKD_PRINTF(4, 0)
 static struct ackd_error *error_vmake(int code, struct error_place place, int os_code,
                                       const char *format, va_list args)
     __attribute__((format(printf, 4, 0)));

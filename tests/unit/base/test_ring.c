@@ -44,7 +44,8 @@ END_TEST
 static void *produce(void *arg)
 {
     struct ring *ring = arg;
-    for (uintptr_t i = 1; i <= 200000; i++) {
+    uintptr_t count = test_scale(200000);
+    for (uintptr_t i = 1; i <= count; i++) {
         while (!ring_push(ring, (void *)i))
             ring_publish(ring);
         if (i % 7 == 0)
@@ -60,8 +61,9 @@ START_TEST(test_between_threads_nothing_is_lost_or_turned_round)
     pthread_t producer;
     ck_assert_int_eq(ring_init(&ring, 64), 0);
     ck_assert_int_eq(pthread_create(&producer, NULL, produce, &ring), 0);
+    uintptr_t count = test_scale(200000);
     uintptr_t expected = 1;
-    while (expected <= 200000) {
+    while (expected <= count) {
         uintptr_t item = (uintptr_t)ring_pop(&ring);
         if (item == 0)
             continue;
