@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "config/nearest.h"
+#include "base/nearest.h"
 #include "config/uri.h"
 
 enum { DERIVE_PREFETCH_MAX = 65535, DERIVE_NAME_MAX = 255 };
@@ -250,10 +250,10 @@ static void derive_choose_broker(const struct derive *derive, struct section *se
     nearest_init(&nearest, values->broker);
     for (size_t i = 0; i < config->broker_count; i++)
         nearest_offer(&nearest, config->brokers[i].name);
-    if (nearest.best != NULL)
+    if (nearest_name(&nearest) != NULL)
         derive_say(derive->findings, section, OPTIONS_CONSUMER, "broker",
                    "there is no broker '%s' (did you mean '%s'?)",
-                   findings_quote(values->broker, quote), nearest.best);
+                   findings_quote(values->broker, quote), nearest_name(&nearest));
     else
         derive_say(derive->findings, section, OPTIONS_CONSUMER, "broker", "there is no broker '%s'",
                    findings_quote(values->broker, quote));

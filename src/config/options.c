@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "config/nearest.h"
+#include "base/nearest.h"
 
 /* O1: the C type that each type of option fills, and the structure that each section fills. */
 #define OPTIONS_C_STRING const char *
@@ -151,7 +151,7 @@ const char *options_nearest(enum options_section section, const char *key)
         if (options_table[i].section == section)
             nearest_offer(&nearest, options_table[i].key);
     }
-    return nearest.best;
+    return nearest_name(&nearest);
 }
 
 const struct options_section_row *options_elsewhere(const char *key)
