@@ -19,7 +19,9 @@
 #include "base/assert.h"
 #include "config/derive.h"
 #include "config/document.h"
+#include "config/effective.h"
 #include "config/merge.h"
+#include "config/schema.h"
 #include "config/snapshot.h"
 #include "config/source.h"
 
@@ -430,4 +432,25 @@ const char *config_cache_directory(const struct config *config)
 const char *const *config_warnings(const struct config *config)
 {
     return config->warnings;
+}
+
+int config_dump_with(const struct config *config,
+                     bool (*is_secret)(const struct config_consumer *consumer, const char *key,
+                                       void *arg),
+                     void *arg, FILE *out)
+{
+    ackd_assert(config->magic == SNAPSHOT_MAGIC);
+    const struct effective effective = {
+        .config = config, .is_secret = is_secret, .arg = arg, .out = out};
+    return effective_write(&effective);
+}
+
+int config_dump(const struct config *config, FILE *out)
+{
+    return config_dump_with(config, NULL, NULL, out);
+}
+
+int config_schema(FILE *out)
+{
+    return schema_write(out);
 }

@@ -63,8 +63,8 @@ int derive_process(const struct derive *derive)
 }
 
 /* Who logs in: as the options say, or the uri, or else guest. */
-static void derive_user(const struct derive *derive, const struct section *section,
-                        const struct uri *uri, struct config_broker *broker)
+static void derive_user(const struct derive *derive, struct section *section, const struct uri *uri,
+                        struct config_broker *broker)
 {
     const struct node *user = section_node(section, OPTIONS_BROKER, "user");
     const struct node *password = section_node(section, OPTIONS_BROKER, "password");
@@ -87,6 +87,9 @@ static void derive_user(const struct derive *derive, const struct section *secti
         derive_say(derive->findings, section, OPTIONS_BROKER, "password",
                    "there is no 'user' for it");
     if (uri->user != NULL) {
+        const struct node *node = section_node(section, OPTIONS_BROKER, "uri");
+        section_set_node(section, OPTIONS_BROKER, "user", node);
+        section_set_node(section, OPTIONS_BROKER, "password", node);
         broker->user = uri->user;
         broker->password = uri->password;
     } else if (user == NULL && password == NULL) {
@@ -120,8 +123,8 @@ static void derive_plaintext(const struct derive *derive, const struct section *
                    "the password goes unencrypted to '%s'", findings_quote(host, quote));
 }
 
-static void derive_auth(const struct derive *derive, const struct section *section,
-                        const struct uri *uri, struct config_broker *broker)
+static void derive_auth(const struct derive *derive, struct section *section, const struct uri *uri,
+                        struct config_broker *broker)
 {
     if (!broker->external) {
         derive_user(derive, section, uri, broker);
@@ -170,20 +173,13 @@ static void derive_times(const struct derive *derive, const struct section *sect
 }
 
 /* A password in a file that everybody may read is no secret. */
-static void derive_exposure(const struct derive *derive, const struct section *section,
-                            const struct uri *uri)
+static void derive_exposure(const struct derive *derive, const struct section *section)
 {
     const struct node *node = section_node(section, OPTIONS_BROKER, "password");
-    const char *key = "password";
-    if (node == NULL && uri->password != NULL) {
-        node = section_node(section, OPTIONS_BROKER, "uri");
-        key = "uri";
-    }
-    if (node == NULL || node->sources != NULL)
-        return;
-    if (derive->config->files[node->place.order].open_to_all)
-        derive_say(derive->warnings, section, OPTIONS_BROKER, key,
-                   "everybody may read the password in this file: chmod o= it, or write "
+    if (node != NULL && node->sources == NULL &&
+        derive->config->files[node->place.order].open_to_all)
+        derive_say(derive->warnings, section, OPTIONS_BROKER, "password",
+                   "everybody may read it in this file: chmod o= the file, or write "
                    "${file:/path}");
 }
 
@@ -208,7 +204,7 @@ int derive_broker(const struct derive *derive, struct section *section,
         broker->vhost = uri.vhost;
         derive_auth(derive, section, &uri, broker);
         derive_tls(derive, section, broker);
-        derive_exposure(derive, section, &uri);
+        derive_exposure(derive, section);
     } else if (code == ACKD_E_SYNTAX) {
         derive_say(derive->findings, section, OPTIONS_BROKER, "uri", "it %s",
                    ackd_error_text(ackd_error_current()));
@@ -354,6 +350,8 @@ int derive_consumer(const struct derive *derive, struct section *section,
     consumer->column = section->place.column;
     derive_required(derive, section);
     derive_choose_broker(derive, section);
+    if (values->out.broker != NULL)
+        values->broker = values->out.broker->name;
     derive_numbers(derive, section, consumer);
     if (consumer->handler != NULL)
         ACKD_TRY(derive_handler(derive, section, consumer));

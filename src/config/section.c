@@ -433,6 +433,14 @@ const struct node *section_node(const struct section *section, enum options_sect
     return section->nodes[options_index(row)];
 }
 
+void section_set_node(struct section *section, enum options_section part, const char *key,
+                      const struct node *node)
+{
+    const struct options_row *row = options_find(part, key);
+    ackd_assert(row != NULL);
+    section->nodes[options_index(row)] = node;
+}
+
 const struct place *section_place(const struct section *section, enum options_section part,
                                   const char *key)
 {

@@ -41,6 +41,9 @@ ACKD_MUST_CHECK int section_read(struct section *section, const struct expand *e
 /* What set the option @key of @part; NULL: nothing did. */
 const struct node *section_node(const struct section *section, enum options_section part,
                                 const char *key);
+/* Note @node as what set the option. */
+void section_set_node(struct section *section, enum options_section part, const char *key,
+                      const struct node *node);
 /* Where to point at for the option: what set it, or else the section. */
 const struct place *section_place(const struct section *section, enum options_section part,
                                   const char *key);
