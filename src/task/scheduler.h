@@ -83,6 +83,7 @@ struct scheduler_counts {
     uint64_t dispatched, switches;
     uint64_t live, ready, stacks_live, stacks_cached, stack_high_water; /* the last in bytes */
     uint64_t timers;
+    uint64_t late; /* bodies that succeeded after their deadline */
 };
 void scheduler_counts(const struct scheduler *scheduler, struct scheduler_counts *ret_counts);
 

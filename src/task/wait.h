@@ -53,6 +53,9 @@ void wait_init(struct wait *wait, enum wait_kind kind, const char *what, const c
 ACKD_MUST_CHECK int wait_park(struct wait *wait);
 /* The same, but cancellation does not end it: for what cannot be interrupted. */
 ACKD_MUST_CHECK int wait_park_to_end(struct wait *wait);
+/* "timer", "task", ... */
+const char *wait_kind_name(enum wait_kind kind);
+
 /* Complete it with @code; only the first time counts. An error in the current slot moves to the
  * task. */
 void wait_finish(struct wait *wait, int code);

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cancel - the tree in which a request to stop runs downwards.
+ *
+ * A node for each task and for each scope, deadline and shield that a task has entered and not yet
+ * left. The node of a child task hangs below its scope's. What a task looks at is the reason of its
+ * innermost node: requests are carried to all nodes below when they are made, so a look is one
+ * load.
+ *
+ *   K1  A node's reason is its own, or that of the node above, whichever came first; a shield takes
+ *       none from above.
+ *   K2  All nodes are marked before the first call runs or task is woken; the innermost come first.
+ *   K3  Calls run outside of tasks: they cannot await.
+ */
+#ifndef ACKD_TASK_CANCEL_H
+#define ACKD_TASK_CANCEL_H
+
+#include <ackd/task.h>
+
+struct cancel_call; /* what struct ackd_cancel_call holds */
+
+struct cancel {
+    struct cancel *parent;
+    struct cancel *child;      /* the first of those below */
+    struct cancel *sibling;    /* the next below the same parent */
+    struct cancel **link;      /* what points at this one; NULL: nothing */
+    struct cancel_call *calls; /* last registered first */
+    struct cancel *swept;      /* the next in a sweep under way */
+    struct ackd_task *task;    /* which entered it */
+    uint64_t due_ns;           /* the nearest limit, here or above; TIMER_NEVER */
+    enum ackd_cancel_reason reason : 8;
+    enum ackd_cancel_reason own : 8; /* what was asked of this very node */
+    bool shields;
+};
+
+/* Below @parent, which may be NULL; the reason and the limit come from there. */
+void cancel_enter(struct cancel *node, struct cancel *parent, struct ackd_task *task, bool shields);
+
+/* Out of the tree: what is below, and calls still registered, go to the parent. */
+void cancel_leave(struct cancel *node);
+
+/* Mark, call, wake (K2). Only the first reason counts. On the loop's thread. */
+void cancel_request(struct cancel *node, enum ackd_cancel_reason reason);
+
+#endif
