@@ -7,7 +7,8 @@
  *
  *   L1  The turn runs after timers and after I/O, and before the loop blocks.
  *   L2  The loop blocks no longer than to the earliest of its timers and of what the turn returned.
- *   L3  Only loop_wake may be called from other threads.
+ *   L3  Only loop_wake and loop_stop may be called from other threads.
+ *   L4  A timer never fires early; a loop with nothing to do makes no wake-up.
  */
 #ifndef ACKD_IO_LOOP_H
 #define ACKD_IO_LOOP_H
@@ -20,14 +21,17 @@
 
 struct loop;
 
-/* @name is copied; it becomes the name of the thread too. ACKD_E_OS, ACKD_E_NOMEM. */
+/* @name is copied; it names the thread of loop_start too. ACKD_E_OS, ACKD_E_NOMEM. */
 ACKD_MUST_CHECK int loop_new(const char *name, struct loop **ret_loop);
 /* Everything opened on it must be closed; closes that are under way are finished here. */
 void loop_free(struct loop **loop);
+/* The loop that runs on this thread; NULL outside of loop_run. */
+struct loop *loop_current(void);
 
 /*
  * What the loop's owner does each time round: process what has come, flush what has gathered.
- * Returns when it wants to be called again at the latest: 0 at once, TIMER_NEVER at the next event.
+ * Returns when, on loop_now_ns's clock, it wants to be called again at the latest: 0 at once,
+ * TIMER_NEVER at the next event.
  */
 void loop_set_turn(struct loop *loop, uint64_t (*turn)(void *arg), void *arg);
 
@@ -38,7 +42,7 @@ uint64_t loop_wall_ns(const struct loop *loop);
 /* Timers of this loop, for timer_start(); they fire before the turn. */
 struct timers *loop_timers(struct loop *loop);
 
-/* Run on this thread until loop_stop. */
+/* Run on this thread until loop_stop; not at all if that came before. */
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 /* Make the loop come round. Any thread; many calls are one. */

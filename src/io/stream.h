@@ -7,9 +7,11 @@
  * at a time.
  *
  *   S1  closed() is called exactly once after stream_open returned ACKD_OK, unless stream_close
- * came first; no callback is called after either. The reason is the current error during closed().
+ *       came first; no callback is called after either. The reason is the current error during
+ *       closed(). The stream is still the owner's to stream_close, in closed() or later.
  *   S2  No callback is called from inside stream_open, stream_send or stream_close.
  *   S3  received() is never called while reading is paused.
+ *   S4  After warm-up neither reading nor writing allocates.
  */
 #ifndef ACKD_IO_STREAM_H
 #define ACKD_IO_STREAM_H
@@ -36,15 +38,19 @@ struct stream_options {
 
 struct stream_events {
     void (*opened)(void *arg); /* connected, handshake done */
-    /* Where to put the next bytes: at least one byte, which stays there until received() or
-     * closed(). */
+    /*
+     * Where to put the next bytes: room for at least one, used until the next callback. Asked again
+     * where nothing came after all. An owner without memory calls stream_close.
+     */
     void (*space)(void *arg, uint8_t **ret_at, size_t *ret_size);
     void (*received)(void *arg, size_t size); /* @size bytes are there */
-    void (*sent)(void *arg);                  /* the write ended: stream_send takes more */
-    void (*closed)(void *arg, int code);      /* ended; ACKD_E_DISCONNECTED where the peer closed */
+    /* What stream_send left unsent is with the kernel: stream_send takes more. */
+    void (*sent)(void *arg);
+    void (*closed)(void *arg, int code); /* ended; ACKD_E_DISCONNECTED where the peer closed */
 };
 
-/* ACKD_E_NOMEM. Everything else comes by closed(): E_RESOLVE, E_OS, E_TIMEOUT, E_TLS. */
+/* ACKD_E_NOMEM. Everything else comes by closed(): E_RESOLVE, E_OS, E_TIMEOUT, E_TLS, and, once it
+ * was open, E_DISCONNECTED. */
 ACKD_MUST_CHECK int stream_open(struct loop *loop, const struct stream_options *options,
                                 const struct stream_events *events, void *arg,
                                 struct stream **ret_stream);
@@ -53,8 +59,10 @@ void stream_close(struct stream **stream);
 
 /*
  * Send all of @out, taking its memory in exchange for that of the last write: @out is empty
- * afterwards. Does nothing, and returns false, while a write is under way: sent() says when to try
- * again.
+ * afterwards, with its limit. Returns false, and does nothing, before opened(), after a failure,
+ * and while a write is under way. Where the kernel takes all at once the stream is ready for more
+ * when this returns, and there is no sent(); where stream_unsent() is not 0 then, sent() comes
+ * later.
  */
 bool stream_send(struct stream *stream, struct buffer *out);
 /* Bytes handed over and not yet taken by the kernel. */
