@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -195,11 +196,15 @@ static void link_close(void)
     amqp_destroy_connection(tool.state);
 }
 
+/* The library's socket does not block, so waiting is ours. */
 static void send_all(struct bytes *out)
 {
+    struct pollfd writable = {tool.fd, POLLOUT, 0};
     for (size_t sent = 0; sent < out->size;) {
         ssize_t count = write(tool.fd, out->data + sent, out->size - sent);
-        if (count < 0 && errno != EINTR)
+        if (count < 0 && errno == EAGAIN)
+            poll(&writable, 1, -1);
+        else if (count < 0 && errno != EINTR)
             die("write: %s", strerror(errno));
         if (count > 0)
             sent += (size_t)count;
