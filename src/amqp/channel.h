@@ -34,7 +34,8 @@ struct channel_argument {
     const char *key;
     const char *text;
 };
-/* Declare a durable queue; @passive: only ask for it. */
+enum { CHANNEL_ARGUMENTS_MAX = 16 };
+/* Declare a durable queue; @passive: only ask for it. At most CHANNEL_ARGUMENTS_MAX arguments. */
 ACKD_MUST_CHECK int channel_declare_queue(struct connection *connection, uint16_t channel,
                                           const char *queue, bool passive,
                                           const struct channel_argument *arguments, size_t count);
@@ -49,7 +50,7 @@ ACKD_MUST_CHECK int channel_reject(struct connection *connection, uint16_t chann
 
 /*
  * Publish @body with @properties, mandatory. @headers_more: further string headers, appended to
- * those of the properties.
+ * those of the properties. ACKD_E_TOO_LARGE if both do not fit into a frame that the broker takes.
  */
 ACKD_MUST_CHECK int channel_publish(struct connection *connection, uint16_t channel,
                                     const char *exchange, const char *routing_key,

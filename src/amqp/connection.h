@@ -7,10 +7,15 @@
  * CLOSE_OK or FAILED it is only good for connection_free.
  *
  *   N1  Nothing but close-ok is written after a close was written or read (A5 of the promises).
- *   N2  A channel number that was closed by the server is not used again on this connection.
+ *
+ *   N2  A channel number that was closed by the server is not used again on this connection, and
+ *       whatever else comes for it is ignored. Its close-ok is written once.
+ *
  *   N3  Memory before the login is done is bounded by 16 KiB of input; after that by the limits
- * given. N4  A message larger than message_size_max, or whose headers break the bounds, is a
- * delivery with `poison` set: its bytes are counted and dropped, the connection stays up.
+ *       given.
+ *
+ *   N4  A message larger than message_size_max, or whose headers break the bounds, is a delivery
+ *       with `poison` set: its bytes are counted and dropped, the connection stays up.
  */
 #ifndef ACKD_AMQP_CONNECTION_H
 #define ACKD_AMQP_CONNECTION_H
@@ -49,7 +54,10 @@ void connection_free(struct connection **connection);
 /* Write the protocol header: the first thing. */
 ACKD_MUST_CHECK int connection_start(struct connection *connection);
 
-/* Where the next bytes from the peer belong: into the input buffer, or straight into a large body.
+/*
+ * Where the next bytes from the peer belong: into the input buffer, or straight into a large body.
+ * At least one byte. The place is good until the next call of any function of this connection, so
+ * connection_received follows at once; then connection_next until it says false.
  */
 void connection_space(struct connection *connection, uint8_t **ret_at, size_t *ret_size);
 void connection_received(struct connection *connection, size_t size);
@@ -63,9 +71,13 @@ enum connection_event_kind {
     CONNECTION_UNBLOCKED,
     CONNECTION_CLOSED,   /* by the server: code, text; close-ok is in the output */
     CONNECTION_CLOSE_OK, /* ours was answered */
-    CONNECTION_FAILED,   /* the peer broke the protocol, or memory is out: the error is current */
+    /* The peer broke the protocol, or memory is out: the error is current, code the reply code that
+     * fits. Where the peer can be told, connection.close is in the output. */
+    CONNECTION_FAILED,
     CHANNEL_OPENED,
-    CHANNEL_CLOSED, /* by the server: code, text; close-ok is in the output */
+    /* By the server: code, text; close-ok is in the output. It ends a channel that was closing,
+     * too: each channel ends by one of these two. */
+    CHANNEL_CLOSED,
     CHANNEL_CLOSE_OK,
     CHANNEL_QOS_OK,
     CHANNEL_CONSUME_OK, /* text: the consumer tag */

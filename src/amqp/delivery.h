@@ -6,9 +6,13 @@
  * The small ones live in blocks that the pool keeps, so after warm-up a message allocates nothing.
  *
  *   D1  Strings are terminated and valid as long as the delivery; absent properties are NULL or as
- * noted. D2  Headers are kept as they came and were bounded before (table.h): depth, entries and
- * lengths. D3  A delivery that could not be read safely has `poison` set and no properties; its tag
- * is good.
+ *       noted. A string that has a zero octet inside reads as ending there.
+ *
+ *   D2  Headers are kept as they came and were bounded before (table.h): depth, entries and
+ * lengths.
+ *
+ *   D3  A delivery that could not be read safely has `poison` set and no properties; its tag is
+ *       good.
  */
 #ifndef ACKD_AMQP_DELIVERY_H
 #define ACKD_AMQP_DELIVERY_H
