@@ -57,7 +57,7 @@ void arena_wipe(struct arena *arena)
 static bool arena_grow(struct arena *arena, size_t size)
 {
     size_t room = size < ARENA_BLOCK_SIZE ? ARENA_BLOCK_SIZE : size;
-    if (room > SIZE_MAX - sizeof(struct arena_block))
+    if (room > PTRDIFF_MAX - sizeof(struct arena_block))
         return false;
     struct arena_block *block = malloc(sizeof *block + room);
     if (block == NULL)
@@ -74,7 +74,8 @@ static void *arena_take(struct arena *arena, size_t size, size_t alignment)
 {
     size_t gap = -(uintptr_t)arena->at & (alignment - 1);
     size_t room = (size_t)(arena->end - arena->at);
-    if (room < gap || room - gap < size) {
+    /* Without any block even nothing has no place: NULL would say that memory is out. */
+    if (arena->at == NULL || room < gap || room - gap < size) {
         if (!arena_grow(arena, size))
             return NULL;
         gap = 0;

@@ -5,6 +5,7 @@
 #include "base/buffer.h"
 
 #include <ackd/error.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,8 +28,8 @@ void buffer_fini(struct buffer *buffer)
 static int buffer_grow(struct buffer *buffer, size_t needed)
 {
     size_t capacity = buffer->capacity == 0 ? BUFFER_SIZE_MIN : buffer->capacity;
-    while (capacity < needed)
-        capacity *= 2;
+    while (capacity < needed && capacity < buffer->limit)
+        capacity = capacity > buffer->limit / 2 ? buffer->limit : capacity * 2;
     if (capacity > buffer->limit)
         capacity = buffer->limit;
     uint8_t *data = realloc(buffer->data, capacity);
@@ -39,19 +40,29 @@ static int buffer_grow(struct buffer *buffer, size_t needed)
     return ACKD_OK;
 }
 
+/*
+ * To move what is left costs its size, so it is done when at least as much was taken: each byte
+ * then moves once on average, however small the steps. At the limit there is no other way.
+ */
+static bool buffer_is_worth_moving(const struct buffer *buffer, size_t size)
+{
+    return buffer->start > 0 &&
+           (buffer->start >= buffer_size(buffer) || size > buffer->limit - buffer->end);
+}
+
 int buffer_reserve(struct buffer *buffer, size_t size, uint8_t **ret_at)
 {
     size_t used = buffer_size(buffer);
     if (size > buffer->limit - used)
         return ackd_fail(ACKD_E_FULL, "a buffer holds at most %zu bytes", buffer->limit);
-    if (buffer->capacity - buffer->end < size && buffer->start > 0) {
+    if (buffer->capacity - buffer->end < size && buffer_is_worth_moving(buffer, size)) {
         memmove(buffer->data, buffer->data + buffer->start, used);
         buffer->start = 0;
         buffer->end = used;
     }
     if (buffer->capacity - buffer->end < size)
-        ACKD_TRY(buffer_grow(buffer, used + size));
-    *ret_at = buffer->data + buffer->end;
+        ACKD_TRY(buffer_grow(buffer, buffer->end + size));
+    *ret_at = buffer->data == NULL ? NULL : buffer->data + buffer->end;
     return ACKD_OK;
 }
 

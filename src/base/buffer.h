@@ -29,12 +29,14 @@ static inline size_t buffer_size(const struct buffer *buffer)
     return buffer->end - buffer->start;
 }
 
+/* May be NULL while there are none. */
 static inline const uint8_t *buffer_bytes(const struct buffer *buffer)
 {
-    return buffer->data + buffer->start;
+    return buffer->data == NULL ? NULL : buffer->data + buffer->start;
 }
 
-/* Room for @size more bytes, at *ret_at. ACKD_E_FULL beyond the limit, ACKD_E_NOMEM. */
+/* Room for @size more bytes, at *ret_at (NULL for 0 of an empty one). ACKD_E_FULL beyond the limit,
+ * ACKD_E_NOMEM. */
 ACKD_MUST_CHECK int buffer_reserve(struct buffer *buffer, size_t size, uint8_t **ret_at);
 /* @size of the bytes reserved were filled. */
 void buffer_commit(struct buffer *buffer, size_t size);

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/assert.h"
+
 enum { LOG_TEXT_SIZE = 1024, LOG_LINE_SIZE = 2048 };
 
 static _Atomic int log_level = ACKD_LOG_INFO;
@@ -76,57 +78,96 @@ struct log_line {
     char *at;
     size_t size; /* without the terminator */
     size_t length;
+    bool full; /* something did not fit: nothing more is put, so that the cut is the end */
+    bool json;
 };
 
-static void log_put(struct log_line *line, char byte)
+/* All of it or, for ever after, nothing: an escape or a character is never cut in two. */
+static void log_put(struct log_line *line, const void *bytes, size_t size)
 {
-    if (line->length < line->size)
-        line->at[line->length++] = byte;
+    if (line->full || size > line->size - line->length) {
+        line->full = true;
+        return;
+    }
+    memcpy(line->at + line->length, bytes, size);
+    line->length += size;
 }
 
 static void log_put_text(struct log_line *line, const char *text)
 {
-    for (; *text != '\0'; text++)
-        log_put(line, *text);
+    log_put(line, text, strlen(text));
 }
 
-/* How many bytes of valid UTF-8 start at @at; 0 if it is not UTF-8. */
+/*
+ * How many bytes the character at @at has; 0 if it is not UTF-8 (RFC 3629, section 4: the second
+ * byte is bounded more closely where a longer form than needed, a surrogate or a code point beyond
+ * U+10FFFF would begin).
+ */
 static size_t log_utf8_length(const unsigned char *at)
 {
-    size_t length = at[0] < 0x80         ? 1
-                    : (at[0] >> 5) == 6  ? 2
-                    : (at[0] >> 4) == 14 ? 3
-                    : (at[0] >> 3) == 30 ? 4
-                                         : 0;
-    for (size_t i = 1; i < length; i++) {
+    unsigned char low = 0x80;
+    unsigned char high = 0xbf;
+    if (at[0] < 0x80)
+        return 1;
+    if (at[0] < 0xc2 || at[0] > 0xf4)
+        return 0;
+    if (at[0] == 0xe0)
+        low = 0xa0;
+    if (at[0] == 0xed)
+        high = 0x9f;
+    if (at[0] == 0xf0)
+        low = 0x90;
+    if (at[0] == 0xf4)
+        high = 0x8f;
+    if (at[1] < low || at[1] > high)
+        return 0;
+    size_t length = at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
+    for (size_t i = 2; i < length; i++) {
         if ((at[i] & 0xc0) != 0x80)
             return 0;
     }
-    return at[0] == 0xc0 || at[0] == 0xc1 || at[0] > 0xf4 ? 0 : length;
+    return length;
 }
 
-static void log_put_escaped(struct log_line *line, const char *text)
+/* Terminals obey C1 controls too, which are U+0080 to U+009F: 0xc2 and that byte. */
+static bool log_is_control(const unsigned char *at)
 {
-    static const char hex[] = "0123456789abcdef";
-    const unsigned char *at = (const unsigned char *)text;
-    while (*at != '\0') {
+    return *at < 0x20 || *at == 0x7f || (at[0] == 0xc2 && at[1] < 0xa0);
+}
+
+/* One character of valid UTF-8, or one byte that is none: as the code point of the same number. */
+static void log_put_character(struct log_line *line, const unsigned char *at, size_t length)
+{
+    char escape[8];
+    if (*at == '"' || *at == '\\') {
+        snprintf(escape, sizeof escape, "\\%c", *at);
+        log_put_text(line, escape);
+    } else if (*at == '\n') {
+        log_put_text(line, "\\n");
+    } else if (length == 0 || log_is_control(at)) {
+        snprintf(escape, sizeof escape, "\\u%04x", length == 2 ? at[1] : at[0]);
+        log_put_text(line, escape);
+    } else {
+        log_put(line, at, length);
+    }
+}
+
+/* In quotes: when it is cut, the closing one is there all the same. */
+static void log_put_quoted(struct log_line *line, const char *text)
+{
+    if (line->full || line->size - line->length < 2) {
+        line->full = true;
+        return;
+    }
+    line->at[line->length++] = '"';
+    line->size--;
+    for (const unsigned char *at = (const unsigned char *)text; *at != '\0' && !line->full;) {
         size_t length = log_utf8_length(at);
-        if (*at == '"' || *at == '\\') {
-            log_put(line, '\\');
-            log_put(line, (char)*at);
-        } else if (*at == '\n') {
-            log_put_text(line, "\\n");
-        } else if (length == 0 || *at < 0x20 || *at == 0x7f) {
-            /* Also a byte that is not UTF-8, written as the code point of the same number. */
-            log_put_text(line, "\\u00");
-            log_put(line, hex[*at >> 4]);
-            log_put(line, hex[*at & 15]);
-        } else {
-            for (size_t i = 0; i < length; i++)
-                log_put(line, (char)at[i]);
-        }
+        log_put_character(line, at, length);
         at += length == 0 ? 1 : length;
     }
+    line->size++;
+    line->at[line->length++] = '"';
 }
 
 static const char *log_level_name(enum ackd_log_level level)
@@ -147,78 +188,69 @@ static bool log_is_plain(const char *text)
     return true;
 }
 
-static void log_put_logfmt(struct log_line *line, const struct ackd_log_field *field)
+/* What is not a letter, a digit or '_' would end the key too early. */
+static void log_put_key(struct log_line *line, const char *key)
 {
-    char number[32];
-    log_put(line, ' ');
-    log_put_text(line, field->key);
-    log_put(line, '=');
-    if (field->text == NULL) {
-        snprintf(number, sizeof number, "%lld", (long long)field->number);
-        log_put_text(line, number);
-    } else if (log_is_plain(field->text)) {
-        log_put_text(line, field->text);
-    } else {
-        log_put(line, '"');
-        log_put_escaped(line, field->text);
-        log_put(line, '"');
+    if (line->length > 0)
+        log_put_text(line, line->json ? "," : " ");
+    if (line->json)
+        log_put_text(line, "\"");
+    for (; *key != '\0'; key++) {
+        bool plain = (*key >= 'a' && *key <= 'z') || (*key >= 'A' && *key <= 'Z') ||
+                     (*key >= '0' && *key <= '9') || *key == '_';
+        log_put(line, plain ? key : "_", 1);
     }
+    log_put_text(line, line->json ? "\":" : "=");
 }
 
-static void log_put_json(struct log_line *line, const struct ackd_log_field *field)
+/* @text is quoted always, or in logfmt where it must be; NULL: the number. */
+static void log_put_field(struct log_line *line, const char *key, const char *text, int64_t number,
+                          bool quoted)
 {
-    char number[32];
-    log_put_text(line, ",\"");
-    log_put_escaped(line, field->key);
-    log_put_text(line, "\":");
-    if (field->text == NULL) {
-        snprintf(number, sizeof number, "%lld", (long long)field->number);
-        log_put_text(line, number);
+    char digits[32];
+    size_t before = line->length;
+    log_put_key(line, key);
+    bool begun = !line->full;
+    size_t value = line->length;
+    if (text == NULL) {
+        snprintf(digits, sizeof digits, "%lld", (long long)number);
+        log_put_text(line, digits);
+    } else if (quoted || line->json || !log_is_plain(text)) {
+        log_put_quoted(line, text);
     } else {
-        log_put(line, '"');
-        log_put_escaped(line, field->text);
-        log_put(line, '"');
+        log_put_text(line, text);
     }
+    if (!begun || line->length == value)
+        line->length = before; /* a key without a value would not be valid */
 }
 
-static void log_put_fields(struct log_line *line, const struct log_record *record,
-                           void (*put)(struct log_line *, const struct ackd_log_field *))
+static void log_put_fields(struct log_line *line, const struct ackd_log_field *fields, size_t count)
 {
+    for (size_t i = 0; i < count; i++)
+        log_put_field(line, fields[i].key, fields[i].text, fields[i].number, false);
+}
+
+static size_t log_format(const struct log_record *record, char *text, size_t size, bool json)
+{
+    ackd_assert(size > 0);
+    struct log_line line = {.at = text, .size = size - 1, .json = json};
+    log_put_field(&line, "level", log_level_name(record->level), 0, false);
+    log_put_field(&line, "event", record->event, 0, false);
+    log_put_field(&line, "msg", record->text, 0, true);
     for (const struct log_context *context = record->context; context != NULL;
-         context = context->outer) {
-        for (size_t i = 0; i < context->count; i++)
-            put(line, &context->fields[i]);
-    }
-    for (size_t i = 0; i < record->count; i++)
-        put(line, &record->fields[i]);
+         context = context->outer)
+        log_put_fields(&line, context->fields, context->count);
+    log_put_fields(&line, record->fields, record->count);
+    text[line.length] = '\0';
+    return line.length;
 }
 
 size_t log_format_logfmt(const struct log_record *record, char *line, size_t size)
 {
-    struct log_line out = {.at = line, .size = size - 1};
-    log_put_text(&out, "level=");
-    log_put_text(&out, log_level_name(record->level));
-    log_put_text(&out, " event=");
-    log_put_text(&out, record->event);
-    log_put_text(&out, " msg=\"");
-    log_put_escaped(&out, record->text);
-    log_put(&out, '"');
-    log_put_fields(&out, record, log_put_logfmt);
-    line[out.length] = '\0';
-    return out.length;
+    return log_format(record, line, size, false);
 }
 
 size_t log_format_json(const struct log_record *record, char *line, size_t size)
 {
-    struct log_line out = {.at = line, .size = size - 1};
-    log_put_text(&out, "\"level\":\"");
-    log_put_text(&out, log_level_name(record->level));
-    log_put_text(&out, "\",\"event\":\"");
-    log_put_escaped(&out, record->event);
-    log_put_text(&out, "\",\"msg\":\"");
-    log_put_escaped(&out, record->text);
-    log_put(&out, '"');
-    log_put_fields(&out, record, log_put_json);
-    line[out.length] = '\0';
-    return out.length;
+    return log_format(record, line, size, true);
 }

@@ -36,7 +36,8 @@ const struct log_context *log_context_use(const struct log_context *context);
 
 /*
  * Format a record without its time as logfmt: level=info event=connected msg="..." key=value.
- * Control characters, quotes and bytes that are not UTF-8 are escaped. Cut at @size; always
+ * Control characters, quotes and bytes that are not UTF-8 are escaped. What does not fit into @size
+ * bytes (at least 1) is left out from the end, and the line is well-formed all the same; always
  * terminated; no newline. Returns the length written.
  */
 size_t log_format_logfmt(const struct log_record *record, char *line, size_t size);
