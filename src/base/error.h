@@ -30,6 +30,11 @@ int error_give(const struct ackd_error *error);
 /* The current error, if its code is @code; else a new one of that code. Borrowed. E.g. for logging.
  */
 const struct ackd_error *error_for(int code);
+/* For a failure that changes nothing for the caller: say why beside the call. */
+static inline void error_ignore(int code)
+{
+    (void)code;
+}
 /* Forget the current error. */
 void error_clear(void);
 

@@ -1,0 +1,555 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * link - see the header. A try goes through CONNECTING, LOGIN, OPEN; whatever ends it leads to
+ * WAITING, and a timer from there to the next host.
+ */
+#include <config.h>
+
+#include "broker/link.h"
+
+#include <ackd/error.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/error.h"
+
+enum {
+    LINK_MAGIC = 0x6c696e6b,
+    LINK_LOGIN_MS = 10000,  /* the server gives up at 10 s too */
+    LINK_CLOSE_MS = 2000,   /* for the answer to connection.close */
+    LINK_STABLE_MS = 10000, /* a connection that lived shorter does not reset the backoff */
+    LINK_SEVERE_FIRST_MS = 5000,
+    LINK_SEVERE_MAX_MS = 60000
+};
+
+struct link {
+    uint32_t magic;
+    enum link_state state;
+    struct link_options options;
+    struct link_host *hosts; /* owned, shuffled; the names are borrowed */
+    size_t host;             /* the next to try */
+    size_t tried;            /* in this round */
+    struct stream *stream;
+    struct connection *connection;
+    struct list channels;
+    struct link_channel **routes; /* by channel number */
+    size_t route_count;
+    struct timer step;      /* the deadline of the present step, or the next try */
+    struct timer heartbeat; /* twice per interval */
+    struct timer join;      /* tells channels that joined later that the link is up */
+    uint64_t opened_ns;
+    uint64_t received_ns; /* when something was last read */
+    uint64_t sending_ns;  /* since when a write is under way; 0: none */
+    bool sent_something;  /* since the last heartbeat tick */
+    bool paused;
+    bool told_up;
+    struct backoff backoff;
+    struct backoff severe_backoff;
+};
+
+static const char *const link_state_names[] = {
+#define LINK_STATE(name, text) text,
+#include "broker/link.def"
+#undef LINK_STATE
+};
+
+/* Which states may follow which (K1): a bit for each. */
+#define LINK_BIT(state) (1U << (state))
+static const unsigned link_moves[] = {
+    [LINK_IDLE] = LINK_BIT(LINK_CONNECTING) | LINK_BIT(LINK_CLOSED),
+    [LINK_CONNECTING] = LINK_BIT(LINK_LOGIN) | LINK_BIT(LINK_WAITING) | LINK_BIT(LINK_CLOSED),
+    [LINK_LOGIN] = LINK_BIT(LINK_OPEN) | LINK_BIT(LINK_WAITING) | LINK_BIT(LINK_CLOSED),
+    [LINK_OPEN] = LINK_BIT(LINK_CLOSING) | LINK_BIT(LINK_WAITING) | LINK_BIT(LINK_CLOSED),
+    [LINK_CLOSING] = LINK_BIT(LINK_CLOSED),
+    [LINK_WAITING] = LINK_BIT(LINK_CONNECTING) | LINK_BIT(LINK_CLOSED),
+    [LINK_CLOSED] = 0,
+};
+
+static void link_move(struct link *link, enum link_state state)
+{
+    ackd_assert(link_moves[link->state] & LINK_BIT(state));
+    link->state = state;
+}
+
+const char *link_state_name(enum link_state state)
+{
+    ackd_assert((size_t)state < sizeof link_state_names / sizeof link_state_names[0]);
+    return link_state_names[state];
+}
+
+enum link_state link_state(const struct link *link)
+{
+    return link->state;
+}
+
+const char *link_peer(const struct link *link)
+{
+    return link->stream == NULL ? "" : stream_peer(link->stream);
+}
+
+const char *link_server(const struct link *link)
+{
+    return link->connection == NULL ? "" : connection_server(link->connection);
+}
+
+struct loop *link_loop(const struct link *link)
+{
+    return link->options.loop;
+}
+
+struct random *link_random(const struct link *link)
+{
+    return link->options.random;
+}
+
+struct connection *link_connection(struct link *link)
+{
+    return link->state == LINK_OPEN || link->state == LINK_CLOSING ? link->connection : NULL;
+}
+
+static uint64_t link_now_ns(const struct link *link)
+{
+    return loop_now_ns(link->options.loop);
+}
+
+static void link_arm(struct link *link, struct timer *timer, uint64_t ms)
+{
+    timer_start(loop_timers(link->options.loop), timer, timer_after_ms(link_now_ns(link), ms));
+}
+
+void link_flush(struct link *link)
+{
+    if (link->stream == NULL || link->connection == NULL)
+        return;
+    struct buffer *output = connection_output(link->connection);
+    if (buffer_size(output) == 0)
+        return;
+    if (stream_send(link->stream, output)) {
+        link->sent_something = true;
+        link->sending_ns = stream_unsent(link->stream) == 0 ? 0 : link_now_ns(link);
+    }
+}
+
+/* Let go of the present connection and of everything that belongs to it. */
+static void link_drop_connection(struct link *link)
+{
+    timer_stop(&link->step);
+    timer_stop(&link->heartbeat);
+    timer_stop(&link->join);
+    stream_close(&link->stream);
+    connection_free(&link->connection);
+    link->paused = false;
+    link->sending_ns = 0;
+    if (link->route_count > 0)
+        memset(link->routes, 0, link->route_count * sizeof *link->routes);
+}
+
+/* K3: tell the channels, once. The current error is the reason, and stays current for each of them.
+ */
+static void link_tell_down(struct link *link)
+{
+    if (!link->told_up)
+        return;
+    link->told_up = false;
+    const struct ackd_error *reason = error_take();
+    struct list channels;
+    list_init(&channels);
+    list_append_all(&channels, &link->channels);
+    struct list *node;
+    while ((node = list_take(&channels)) != NULL) {
+        struct link_channel *channel = LIST_ITEM(node, link_channel, node);
+        list_append(&link->channels, node);
+        channel->number = 0;
+        (void)error_give(ackd_error_ref(reason));
+        channel->down(channel);
+    }
+    (void)error_give(reason);
+}
+
+static bool link_is_severe(const struct ackd_error *error)
+{
+    for (; error != NULL; error = ackd_error_cause(error)) {
+        int code = ackd_error_code(error);
+        if (code == ACKD_E_TLS || code == ACKD_E_REFUSED)
+            return true;
+    }
+    return false;
+}
+
+/* How long to wait: not at all while hosts of this round are left. */
+static uint64_t link_wait_ms(struct link *link, bool severe)
+{
+    link->tried++;
+    if (link->tried < link->options.host_count)
+        return 0;
+    link->tried = 0;
+    struct backoff *backoff = severe ? &link->severe_backoff : &link->backoff;
+    return backoff_next_ms(backoff, link->options.random);
+}
+
+void link_fail(struct link *link)
+{
+    if (link->state == LINK_WAITING || link->state == LINK_CLOSED || link->state == LINK_IDLE)
+        return;
+    bool severe = link_is_severe(ackd_error_current());
+    bool lived = link->told_up && link_now_ns(link) - link->opened_ns >= LINK_STABLE_MS * NS_PER_MS;
+    if (lived) {
+        backoff_reset(&link->backoff);
+        backoff_reset(&link->severe_backoff);
+    }
+    /* What the server is owed, a close-ok say, goes out if the kernel takes it now. */
+    link_flush(link);
+    bool closing = link->state == LINK_CLOSING;
+    link_drop_connection(link);
+    link_move(link, closing ? LINK_CLOSED : LINK_WAITING);
+    link_tell_down(link);
+    if (link->state != LINK_WAITING)
+        return; /* it was closing, or a channel's down() closed it */
+    uint64_t wait_ms = link_wait_ms(link, severe);
+    link_arm(link, &link->step, wait_ms);
+    link->options.events->down(link, wait_ms, severe, link->options.arg);
+}
+
+static void link_tell_up(struct link *link)
+{
+    struct list *node = link->channels.next;
+    while (node != &link->channels && link->state == LINK_OPEN) {
+        struct link_channel *channel = LIST_ITEM(node, link_channel, node);
+        node = node->next;
+        if (channel->number == 0)
+            channel->up(channel);
+    }
+}
+
+static void link_opened(struct link *link)
+{
+    size_t count = (size_t)connection_channel_max(link->connection) + 1;
+    if (count > link->route_count) {
+        struct link_channel **routes = calloc(count, sizeof *routes);
+        if (routes == NULL) {
+            (void)ackd_fail(ACKD_E_NOMEM, "a table of %zu channels", count);
+            link_fail(link);
+            return;
+        }
+        free(link->routes);
+        link->routes = routes;
+        link->route_count = count;
+    }
+    timer_stop(&link->step);
+    link_move(link, LINK_OPEN);
+    link->opened_ns = link->received_ns = link_now_ns(link);
+    link->tried = 0;
+    link->told_up = true;
+    uint64_t heartbeat_ms = (uint64_t)connection_heartbeat_s(link->connection) * 1000;
+    if (heartbeat_ms > 0)
+        link_arm(link, &link->heartbeat, heartbeat_ms / 2);
+    link->options.events->up(link, link->options.arg);
+    link_tell_up(link);
+}
+
+/* The server's connection.close: its codes say whose fault it is (reliability: close-code policy).
+ */
+static void link_closed_by_server(struct link *link, const struct connection_event *event)
+{
+    bool refused = event->code == 402 || event->code == 403 || event->code == 530;
+    (void)ackd_fail(refused ? ACKD_E_REFUSED : ACKD_E_DISCONNECTED,
+                    "%s closed the connection: %u %s", link_peer(link), event->code, event->text);
+    link_fail(link);
+}
+
+static void link_event(struct link *link, const struct connection_event *event)
+{
+    if (event->channel != 0) {
+        struct link_channel *channel =
+            event->channel < link->route_count ? link->routes[event->channel] : NULL;
+        if (channel != NULL) {
+            channel->event(channel, event);
+        } else if (event->delivery != NULL) {
+            struct delivery *delivery = event->delivery;
+            delivery_free(&delivery); /* its channel was given up: the broker redelivers */
+        }
+        return;
+    }
+    if (event->kind == CONNECTION_OPENED) {
+        link_opened(link);
+    } else if (event->kind == CONNECTION_BLOCKED) {
+        link->options.events->blocked(link, event->text, link->options.arg);
+    } else if (event->kind == CONNECTION_UNBLOCKED) {
+        link->options.events->blocked(link, NULL, link->options.arg);
+    } else if (event->kind == CONNECTION_CLOSED) {
+        link_closed_by_server(link, event);
+    } else if (event->kind == CONNECTION_CLOSE_OK) {
+        (void)ackd_fail(ACKD_E_CLOSED, "closed in order");
+        link_fail(link);
+    } else if (event->kind == CONNECTION_FAILED) {
+        (void)ackd_wrap(ackd_error_code(ackd_error_current()), "%s", link_peer(link));
+        link_fail(link);
+    }
+}
+
+static void link_on_opened(void *arg)
+{
+    struct link *link = OBJECT_CAST(link, LINK_MAGIC, arg);
+    link_move(link, LINK_LOGIN);
+    link_arm(link, &link->step, LINK_LOGIN_MS);
+    if (connection_start(link->connection) != ACKD_OK) {
+        link_fail(link);
+        return;
+    }
+    link_flush(link);
+}
+
+static void link_on_space(void *arg, uint8_t **ret_at, size_t *ret_size)
+{
+    struct link *link = OBJECT_CAST(link, LINK_MAGIC, arg);
+    connection_space(link->connection, ret_at, ret_size);
+}
+
+static void link_on_received(void *arg, size_t size)
+{
+    struct link *link = OBJECT_CAST(link, LINK_MAGIC, arg);
+    struct connection *connection = link->connection;
+    link->received_ns = link_now_ns(link);
+    connection_received(connection, size);
+    struct connection_event event;
+    /* An event may end this connection, or even begin the next. */
+    while (link->connection == connection && connection_next(connection, &event))
+        link_event(link, &event);
+    link_flush(link);
+}
+
+static void link_on_sent(void *arg)
+{
+    struct link *link = OBJECT_CAST(link, LINK_MAGIC, arg);
+    link->sending_ns = 0;
+    link_flush(link);
+}
+
+static void link_on_closed(void *arg, int code)
+{
+    struct link *link = OBJECT_CAST(link, LINK_MAGIC, arg);
+    (void)error_for(code);
+    if (link->state == LINK_LOGIN)
+        (void)ackd_wrap(code, "%s closed the connection while we waited for %s", link_peer(link),
+                        connection_step(link->connection));
+    link_fail(link);
+}
+
+static const struct stream_events link_stream_events = {
+    .opened = link_on_opened,
+    .space = link_on_space,
+    .received = link_on_received,
+    .sent = link_on_sent,
+    .closed = link_on_closed,
+};
+
+/* Try the next host. */
+static void link_connect(struct link *link)
+{
+    const struct link_host *host = &link->hosts[link->host];
+    link->host = (link->host + 1) % link->options.host_count;
+    link_move(link, LINK_CONNECTING);
+    struct stream_options options = {
+        .host = host->name, .port = host->port, .tls = link->options.tls};
+    int code = connection_new(&link->options.login, link->options.pool, &link->connection);
+    if (code == ACKD_OK)
+        code = stream_open(link->options.loop, &options, &link_stream_events, link, &link->stream);
+    if (code != ACKD_OK)
+        link_fail(link);
+}
+
+static void link_step_over(struct timer *timer)
+{
+    struct link *link = LIST_ITEM(timer, link, step);
+    switch (link->state) {
+    case LINK_WAITING:
+        link_connect(link);
+        break;
+    case LINK_LOGIN:
+        (void)ackd_fail(ACKD_E_TIMEOUT, "%s did not send %s within %d s: is it a RabbitMQ broker?",
+                        link_peer(link), connection_step(link->connection), LINK_LOGIN_MS / 1000);
+        link_fail(link);
+        break;
+    case LINK_CLOSING:
+        (void)ackd_fail(ACKD_E_TIMEOUT, "%s did not answer connection.close", link_peer(link));
+        link_fail(link);
+        break;
+    case LINK_IDLE:
+    case LINK_CONNECTING:
+    case LINK_OPEN:
+    case LINK_CLOSED:
+        ackd_assert(false);
+    }
+}
+
+/* Twice per interval: say that we are here, and look whether the peer is. */
+static void link_heartbeat_due(struct timer *timer)
+{
+    struct link *link = LIST_ITEM(timer, link, heartbeat);
+    uint64_t now_ns = link_now_ns(link);
+    uint64_t interval_s = connection_heartbeat_s(link->connection);
+    uint64_t patience_ns = 2 * interval_s * NS_PER_S;
+    if (!link->paused && now_ns - link->received_ns > patience_ns) {
+        (void)ackd_fail(ACKD_E_DISCONNECTED,
+                        "nothing came from %s for %llu s: it is taken for dead", link_peer(link),
+                        (unsigned long long)(2 * interval_s));
+        link_fail(link);
+        return;
+    }
+    if (link->sending_ns != 0 && now_ns - link->sending_ns > patience_ns) {
+        (void)ackd_fail(ACKD_E_DISCONNECTED, "%s has taken no bytes for %llu s", link_peer(link),
+                        (unsigned long long)(2 * interval_s));
+        link_fail(link);
+        return;
+    }
+    link_arm(link, &link->heartbeat, interval_s * 1000 / 2);
+    if (!link->sent_something && connection_heartbeat(link->connection) != ACKD_OK) {
+        link_fail(link);
+        return;
+    }
+    link_flush(link);
+    link->sent_something = false;
+}
+
+static void link_join_due(struct timer *timer)
+{
+    struct link *link = LIST_ITEM(timer, link, join);
+    link_tell_up(link);
+    link_flush(link);
+}
+
+static void link_shuffle(struct link *link)
+{
+    for (size_t i = link->options.host_count; i > 1; i--) {
+        size_t other = (size_t)random_below(link->options.random, i);
+        struct link_host kept = link->hosts[i - 1];
+        link->hosts[i - 1] = link->hosts[other];
+        link->hosts[other] = kept;
+    }
+}
+
+int link_new(const struct link_options *options, struct link **ret_link)
+{
+    ackd_assert(options->host_count > 0);
+    struct link *link = calloc(1, sizeof *link);
+    struct link_host *hosts = calloc(options->host_count, sizeof *hosts);
+    if (link == NULL || hosts == NULL) {
+        free(link);
+        free(hosts);
+        return ackd_fail(ACKD_E_NOMEM, "a link to a broker");
+    }
+    memcpy(hosts, options->hosts, options->host_count * sizeof *hosts);
+    link->magic = LINK_MAGIC;
+    link->options = *options;
+    link->hosts = hosts;
+    list_init(&link->channels);
+    timer_init(&link->step, link_step_over);
+    timer_init(&link->heartbeat, link_heartbeat_due);
+    timer_init(&link->join, link_join_due);
+    backoff_init(&link->backoff, options->reconnect_first_ms, options->reconnect_max_ms);
+    backoff_init(&link->severe_backoff, LINK_SEVERE_FIRST_MS, LINK_SEVERE_MAX_MS);
+    link_shuffle(link);
+    *ret_link = link;
+    return ACKD_OK;
+}
+
+void link_free(struct link **link)
+{
+    struct link *freed = *link;
+    if (freed == NULL)
+        return;
+    *link = NULL;
+    ackd_assert(list_empty(&freed->channels));
+    link_drop_connection(freed);
+    freed->magic = 0;
+    free(freed->routes);
+    free(freed->hosts);
+    free(freed);
+}
+
+void link_open(struct link *link)
+{
+    link_connect(link);
+}
+
+void link_close(struct link *link)
+{
+    if (link->state == LINK_CLOSED || link->state == LINK_CLOSING)
+        return;
+    if (link->state == LINK_OPEN &&
+        connection_close(link->connection, 200, "stopping") == ACKD_OK) {
+        timer_stop(&link->heartbeat);
+        link_move(link, LINK_CLOSING);
+        if (link->paused)
+            link_resume(link); /* the answer must be read */
+        link_arm(link, &link->step, LINK_CLOSE_MS);
+        link_flush(link);
+        return;
+    }
+    link_drop_connection(link);
+    link_move(link, LINK_CLOSED);
+    (void)ackd_fail(ACKD_E_CLOSED, "closed before it was open");
+    link_tell_down(link);
+}
+
+void link_add(struct link *link, struct link_channel *channel)
+{
+    channel->link = link;
+    channel->number = 0;
+    list_append(&link->channels, &channel->node);
+    if (link->state == LINK_OPEN && link->told_up)
+        link_arm(link, &link->join, 0);
+}
+
+void link_remove(struct link_channel *channel)
+{
+    link_drop_number(channel);
+    list_remove(&channel->node);
+    channel->link = NULL;
+}
+
+int link_take_number(struct link_channel *channel)
+{
+    struct link *link = channel->link;
+    ackd_assert(link->state == LINK_OPEN);
+    link_drop_number(channel);
+    uint16_t number = channel_free_number(link->connection);
+    if (number == 0)
+        return ackd_fail(ACKD_E_FULL, "no channel is left on the connection to %s",
+                         link_peer(link));
+    ackd_assert(number < link->route_count);
+    channel->number = number;
+    link->routes[number] = channel;
+    return ACKD_OK;
+}
+
+void link_drop_number(struct link_channel *channel)
+{
+    struct link *link = channel->link;
+    if (channel->number != 0 && link->routes[channel->number] == channel)
+        link->routes[channel->number] = NULL;
+    channel->number = 0;
+}
+
+void link_pause(struct link *link)
+{
+    if (link->state != LINK_OPEN || link->paused)
+        return;
+    link->paused = true;
+    stream_pause(link->stream);
+}
+
+void link_resume(struct link *link)
+{
+    if (!link->paused)
+        return;
+    link->paused = false;
+    link->received_ns = link_now_ns(link);
+    stream_resume(link->stream);
+}
+
+bool link_paused(const struct link *link)
+{
+    return link->paused;
+}

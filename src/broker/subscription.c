@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: MIT */
+/* subscription - see the header. Every step waits for one answer; whatever else comes ends the
+ * channel. */
+#include <config.h>
+
+#include "broker/subscription.h"
+
+#include <ackd/error.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/error.h"
+
+enum {
+    SUBSCRIPTION_STEP_MS = 20000,
+    SUBSCRIPTION_CLOSE_MS = 2000,
+    SUBSCRIPTION_AGAIN_FIRST_MS = 1000,
+    SUBSCRIPTION_AGAIN_MAX_MS = 60000,
+    SUBSCRIPTION_STABLE_MS =
+        10000, /* an active time shorter than this does not reset the backoff */
+    SUBSCRIPTION_TAG_SIZE = 256
+};
+
+struct subscription {
+    struct link_channel channel;
+    struct subscription_options options;
+    enum subscription_state state;
+    struct timer step; /* the deadline of the step, or the next try */
+    struct backoff backoff;
+    uint64_t active_ns;           /* since when it is active */
+    uint32_t messages, consumers; /* of the queue, as the passive declare said */
+    uint32_t tags;                /* consumer tags used so far (B4) */
+    bool epoch;                   /* opened() was called and lost() was not */
+    bool stopping;
+    char tag[SUBSCRIPTION_TAG_SIZE];
+};
+
+static const char *const subscription_state_names[] = {
+#define SUBSCRIPTION_STATE(name, text) text,
+#include "broker/subscription.def"
+#undef SUBSCRIPTION_STATE
+};
+
+#define SUBSCRIPTION_BIT(state) (1U << SUBSCRIPTION_##state)
+/* From each of these, the link going down leads to IDLE, and the end of the work to CLOSED. */
+#define SUBSCRIPTION_ENDS                                                             \
+    (SUBSCRIPTION_BIT(IDLE) | SUBSCRIPTION_BIT(WAITING) | SUBSCRIPTION_BIT(CLOSING) | \
+     SUBSCRIPTION_BIT(CLOSED))
+static const unsigned subscription_moves[] = {
+    [SUBSCRIPTION_IDLE] = SUBSCRIPTION_ENDS | SUBSCRIPTION_BIT(OPENING),
+    [SUBSCRIPTION_OPENING] = SUBSCRIPTION_ENDS | SUBSCRIPTION_BIT(CHECKING),
+    [SUBSCRIPTION_CHECKING] = SUBSCRIPTION_ENDS | SUBSCRIPTION_BIT(LIMITING),
+    [SUBSCRIPTION_LIMITING] = SUBSCRIPTION_ENDS | SUBSCRIPTION_BIT(SUBSCRIBING),
+    [SUBSCRIPTION_SUBSCRIBING] = SUBSCRIPTION_ENDS | SUBSCRIPTION_BIT(ACTIVE),
+    [SUBSCRIPTION_ACTIVE] =
+        SUBSCRIPTION_ENDS | SUBSCRIPTION_BIT(CANCELED) | SUBSCRIPTION_BIT(CANCELING),
+    [SUBSCRIPTION_CANCELED] =
+        SUBSCRIPTION_ENDS | SUBSCRIPTION_BIT(CHECKING) | SUBSCRIPTION_BIT(QUIET),
+    [SUBSCRIPTION_WAITING] = SUBSCRIPTION_ENDS | SUBSCRIPTION_BIT(OPENING),
+    [SUBSCRIPTION_CANCELING] = SUBSCRIPTION_ENDS | SUBSCRIPTION_BIT(QUIET),
+    [SUBSCRIPTION_QUIET] = SUBSCRIPTION_ENDS,
+    [SUBSCRIPTION_CLOSING] = SUBSCRIPTION_BIT(CLOSED),
+    [SUBSCRIPTION_CLOSED] = 0,
+};
+
+static void subscription_move(struct subscription *subscription, enum subscription_state state)
+{
+    ackd_assert(subscription_moves[subscription->state] & (1U << state));
+    subscription->state = state;
+}
+
+const char *subscription_state_name(enum subscription_state state)
+{
+    ackd_assert((size_t)state <
+                sizeof subscription_state_names / sizeof subscription_state_names[0]);
+    return subscription_state_names[state];
+}
+
+enum subscription_state subscription_state(const struct subscription *subscription)
+{
+    return subscription->state;
+}
+
+bool subscription_is_quiet(const struct subscription *subscription)
+{
+    return subscription->stopping && subscription->state != SUBSCRIPTION_CANCELING;
+}
+
+static struct connection *subscription_connection(const struct subscription *subscription)
+{
+    return subscription->channel.number == 0 ? NULL : link_connection(subscription->channel.link);
+}
+
+static void subscription_arm(struct subscription *subscription, uint64_t ms)
+{
+    struct loop *loop = link_loop(subscription->channel.link);
+    timer_start(loop_timers(loop), &subscription->step, timer_after_ms(loop_now_ns(loop), ms));
+}
+
+/* The channel is over, or given up: end the epoch and try again later. The reason is the current
+ * error. */
+static void subscription_lose(struct subscription *subscription)
+{
+    timer_stop(&subscription->step);
+    link_drop_number(&subscription->channel);
+    uint64_t retry_ms = 0;
+    if (subscription->stopping) {
+        subscription_move(subscription, SUBSCRIPTION_CLOSED);
+    } else {
+        struct link *link = subscription->channel.link;
+        subscription_move(subscription, SUBSCRIPTION_WAITING);
+        retry_ms = backoff_next_ms(&subscription->backoff, link_random(link));
+        subscription_arm(subscription, retry_ms);
+    }
+    subscription->epoch = false;
+    subscription->options.events->lost(retry_ms, subscription->options.arg);
+}
+
+/* Close the channel from our side without waiting: its number is not used again. */
+static void subscription_abandon(struct subscription *subscription)
+{
+    struct connection *connection = subscription_connection(subscription);
+    if (connection != NULL)
+        error_ignore(channel_close(connection, subscription->channel.number, 200, "given up"));
+    subscription_lose(subscription);
+}
+
+/* Enter @state, whose request was written with @code, and wait for its answer. */
+static void subscription_step(struct subscription *subscription, enum subscription_state state,
+                              int code)
+{
+    if (code != ACKD_OK) {
+        (void)error_for(code);
+        subscription_abandon(subscription);
+        return;
+    }
+    subscription_move(subscription, state);
+    subscription_arm(subscription, SUBSCRIPTION_STEP_MS);
+}
+
+static void subscription_open(struct subscription *subscription)
+{
+    int code = link_take_number(&subscription->channel);
+    if (code == ACKD_OK)
+        code = channel_open(subscription_connection(subscription), subscription->channel.number);
+    subscription_step(subscription, SUBSCRIPTION_OPENING, code);
+}
+
+static void subscription_check(struct subscription *subscription)
+{
+    int code =
+        channel_declare_queue(subscription_connection(subscription), subscription->channel.number,
+                              subscription->options.queue, true, NULL, 0);
+    subscription_step(subscription, SUBSCRIPTION_CHECKING, code);
+}
+
+static void subscription_limit(struct subscription *subscription)
+{
+    int code = channel_qos(subscription_connection(subscription), subscription->channel.number,
+                           subscription->options.prefetch);
+    subscription_step(subscription, SUBSCRIPTION_LIMITING, code);
+}
+
+static void subscription_subscribe(struct subscription *subscription)
+{
+    subscription->tags++;
+    snprintf(subscription->tag, sizeof subscription->tag, "ackd.%.200s.%u",
+             subscription->options.name, subscription->tags);
+    int code = channel_consume(subscription_connection(subscription), subscription->channel.number,
+                               subscription->options.queue, subscription->tag);
+    subscription_step(subscription, SUBSCRIPTION_SUBSCRIBING, code);
+}
+
+static void subscription_activate(struct subscription *subscription)
+{
+    timer_stop(&subscription->step);
+    subscription_move(subscription, SUBSCRIPTION_ACTIVE);
+    subscription->active_ns = loop_now_ns(link_loop(subscription->channel.link));
+    subscription->options.events->active(subscription->messages, subscription->consumers,
+                                         subscription->options.arg);
+}
+
+/* The broker's basic.cancel: the queue may be gone, or only its process. */
+static void subscription_canceled(struct subscription *subscription)
+{
+    if (subscription->state == SUBSCRIPTION_CANCELING) {
+        timer_stop(&subscription->step);
+        subscription_move(subscription, SUBSCRIPTION_QUIET);
+        return;
+    }
+    if (subscription->state != SUBSCRIPTION_ACTIVE)
+        return;
+    struct link *link = subscription->channel.link;
+    uint64_t active_ns = loop_now_ns(link_loop(link)) - subscription->active_ns;
+    if (active_ns > SUBSCRIPTION_STABLE_MS * NS_PER_MS)
+        backoff_reset(&subscription->backoff);
+    subscription_move(subscription, SUBSCRIPTION_CANCELED);
+    uint64_t retry_ms = backoff_next_ms(&subscription->backoff, link_random(link));
+    subscription_arm(subscription, retry_ms);
+    subscription->options.events->canceled(retry_ms, subscription->options.arg);
+}
+
+static void subscription_closed_by_server(struct subscription *subscription,
+                                          const struct connection_event *event)
+{
+    uint64_t active_ns =
+        loop_now_ns(link_loop(subscription->channel.link)) - subscription->active_ns;
+    if (subscription->state == SUBSCRIPTION_ACTIVE &&
+        active_ns > SUBSCRIPTION_STABLE_MS * NS_PER_MS)
+        backoff_reset(&subscription->backoff);
+    int code = event->code == 404   ? ACKD_E_NOT_FOUND
+               : event->code == 403 ? ACKD_E_REFUSED
+                                    : ACKD_E_CLOSED;
+    (void)ackd_fail(code, "the broker closed the channel: %u %s", event->code, event->text);
+    subscription_lose(subscription);
+}
+
+/* The answer that each state waits for, and what comes next. */
+static const struct {
+    enum connection_event_kind answer;
+    void (*next)(struct subscription *subscription);
+} subscription_answers[] = {
+    [SUBSCRIPTION_OPENING] = {CHANNEL_OPENED, subscription_check},
+    [SUBSCRIPTION_CHECKING] = {CHANNEL_DECLARE_OK, subscription_limit},
+    [SUBSCRIPTION_LIMITING] = {CHANNEL_QOS_OK, subscription_subscribe},
+    [SUBSCRIPTION_SUBSCRIBING] = {CHANNEL_CONSUME_OK, subscription_activate},
+};
+
+static void subscription_answered(struct subscription *subscription,
+                                  const struct connection_event *event)
+{
+    enum subscription_state state = subscription->state;
+    if (state == SUBSCRIPTION_CANCELING && event->kind == CHANNEL_CANCEL_OK) {
+        timer_stop(&subscription->step);
+        subscription_move(subscription, SUBSCRIPTION_QUIET);
+        return;
+    }
+    if (state >= SUBSCRIPTION_OPENING && state <= SUBSCRIPTION_SUBSCRIBING &&
+        subscription_answers[state].answer == event->kind) {
+        if (event->kind == CHANNEL_OPENED) {
+            subscription->epoch = true;
+            subscription->options.events->opened(subscription->options.arg);
+        } else if (event->kind == CHANNEL_DECLARE_OK) {
+            subscription->messages = event->messages;
+            subscription->consumers = event->consumers;
+        }
+        subscription_answers[state].next(subscription);
+        return;
+    }
+    (void)ackd_fail(ACKD_E_PROTOCOL, "an unexpected answer while %s",
+                    subscription_state_name(state));
+    subscription_abandon(subscription);
+}
+
+static void subscription_event(struct link_channel *channel, const struct connection_event *event)
+{
+    struct subscription *subscription = LIST_ITEM(channel, subscription, channel);
+    if (event->kind == CHANNEL_DELIVERY) {
+        subscription->options.events->delivery(event->delivery, subscription->options.arg);
+    } else if (event->kind == CHANNEL_CANCELED) {
+        subscription_canceled(subscription);
+    } else if (event->kind == CHANNEL_CLOSED) {
+        subscription_closed_by_server(subscription, event);
+    } else if (event->kind == CHANNEL_CLOSE_OK) {
+        (void)ackd_fail(ACKD_E_CLOSED, "closed in order");
+        subscription_lose(subscription);
+    } else {
+        subscription_answered(subscription, event);
+    }
+}
+
+static void subscription_up(struct link_channel *channel)
+{
+    struct subscription *subscription = LIST_ITEM(channel, subscription, channel);
+    if (subscription->state == SUBSCRIPTION_IDLE && !subscription->stopping)
+        subscription_open(subscription);
+}
+
+static void subscription_down(struct link_channel *channel)
+{
+    struct subscription *subscription = LIST_ITEM(channel, subscription, channel);
+    timer_stop(&subscription->step);
+    if (subscription->state == SUBSCRIPTION_CLOSED)
+        return;
+    subscription_move(subscription,
+                      subscription->stopping ? SUBSCRIPTION_CLOSED : SUBSCRIPTION_IDLE);
+    if (subscription->epoch) {
+        subscription->epoch = false;
+        subscription->options.events->lost(0, subscription->options.arg);
+    }
+}
+
+static void subscription_step_over(struct timer *timer)
+{
+    struct subscription *subscription = LIST_ITEM(timer, subscription, step);
+    if (subscription->state == SUBSCRIPTION_WAITING) {
+        subscription_open(subscription);
+    } else if (subscription->state == SUBSCRIPTION_CANCELED) {
+        subscription_check(subscription);
+    } else {
+        (void)ackd_fail(ACKD_E_TIMEOUT, "no answer while %s",
+                        subscription_state_name(subscription->state)); /* B5 */
+        subscription_abandon(subscription);
+    }
+}
+
+int subscription_new(const struct subscription_options *options,
+                     struct subscription **ret_subscription)
+{
+    ackd_assert(options->prefetch > 0);
+    struct subscription *subscription = calloc(1, sizeof *subscription);
+    if (subscription == NULL)
+        return ackd_fail(ACKD_E_NOMEM, "a subscription");
+    subscription->options = *options;
+    subscription->channel.up = subscription_up;
+    subscription->channel.down = subscription_down;
+    subscription->channel.event = subscription_event;
+    list_init(&subscription->channel.node);
+    timer_init(&subscription->step, subscription_step_over);
+    backoff_init(&subscription->backoff, SUBSCRIPTION_AGAIN_FIRST_MS, SUBSCRIPTION_AGAIN_MAX_MS);
+    *ret_subscription = subscription;
+    return ACKD_OK;
+}
+
+void subscription_free(struct subscription **subscription)
+{
+    struct subscription *freed = *subscription;
+    if (freed == NULL)
+        return;
+    *subscription = NULL;
+    timer_stop(&freed->step);
+    if (freed->channel.link != NULL)
+        link_remove(&freed->channel);
+    free(freed);
+}
+
+void subscription_start(struct subscription *subscription)
+{
+    ackd_assert(subscription->channel.link == NULL);
+    link_add(subscription->options.link, &subscription->channel);
+}
+
+/* Close the channel in order; what was sent on it before has been processed when the answer comes.
+ */
+static void subscription_begin_close(struct subscription *subscription)
+{
+    struct connection *connection = subscription_connection(subscription);
+    if (connection == NULL ||
+        channel_close(connection, subscription->channel.number, 200, "stopping") != ACKD_OK) {
+        link_drop_number(&subscription->channel);
+        timer_stop(&subscription->step);
+        subscription_move(subscription, SUBSCRIPTION_CLOSED);
+        return;
+    }
+    subscription_move(subscription, SUBSCRIPTION_CLOSING);
+    subscription_arm(subscription, SUBSCRIPTION_CLOSE_MS);
+}
+
+void subscription_stop(struct subscription *subscription)
+{
+    if (subscription->stopping)
+        return;
+    subscription->stopping = true;
+    if (subscription->state == SUBSCRIPTION_ACTIVE) {
+        int code = channel_cancel(subscription_connection(subscription),
+                                  subscription->channel.number, subscription->tag);
+        subscription_step(subscription, SUBSCRIPTION_CANCELING, code);
+    } else if (subscription->state == SUBSCRIPTION_CANCELED) {
+        timer_stop(&subscription->step);
+        subscription_move(subscription, SUBSCRIPTION_QUIET);
+    } else if (subscription->channel.link == NULL) {
+        subscription_move(subscription, SUBSCRIPTION_CLOSED);
+    } else {
+        subscription_begin_close(subscription);
+    }
+}
+
+void subscription_close(struct subscription *subscription)
+{
+    ackd_assert(subscription->stopping);
+    if (subscription->state == SUBSCRIPTION_QUIET || subscription->state == SUBSCRIPTION_CANCELING)
+        subscription_begin_close(subscription);
+}
+
+int subscription_ack(struct subscription *subscription, uint64_t tag, bool multiple)
+{
+    struct connection *connection = subscription_connection(subscription);
+    if (connection == NULL)
+        return ackd_fail(ACKD_E_NOT_OPEN, "the channel is gone");
+    return channel_ack(connection, subscription->channel.number, tag, multiple);
+}
+
+int subscription_nack(struct subscription *subscription, uint64_t tag)
+{
+    struct connection *connection = subscription_connection(subscription);
+    if (connection == NULL)
+        return ackd_fail(ACKD_E_NOT_OPEN, "the channel is gone");
+    return channel_nack(connection, subscription->channel.number, tag, false, true);
+}
+
+int subscription_reject(struct subscription *subscription, uint64_t tag, bool requeue)
+{
+    struct connection *connection = subscription_connection(subscription);
+    if (connection == NULL)
+        return ackd_fail(ACKD_E_NOT_OPEN, "the channel is gone");
+    return channel_reject(connection, subscription->channel.number, tag, requeue);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * subscription - one consumer's channel: opened, limited, subscribed as one transaction, and again
+ * after whatever ended it.
+ *
+ *   B1  Until subscription_stop it is active, or on its way with a deadline armed, or waits with a
+ * timer armed, or the link is down (and then K2 of the link holds). B2  basic.qos precedes
+ * basic.consume on every channel; the prefetch is never 0. B3  An epoch is one channel: begun by
+ * opened(), ended by lost(). Tags of an epoch mean nothing in another. B4  Each basic.consume uses
+ * a consumer tag of its own: RabbitMQ 3.10 answers 541 where a tag is used again after a cancel on
+ * a quorum queue. B5  A step that is not answered in time closes its channel, so that a late answer
+ * finds nothing.
+ */
+#ifndef ACKD_BROKER_SUBSCRIPTION_H
+#define ACKD_BROKER_SUBSCRIPTION_H
+
+#include "broker/link.h"
+
+enum subscription_state {
+#define SUBSCRIPTION_STATE(name, text) SUBSCRIPTION_##name,
+#include "broker/subscription.def"
+#undef SUBSCRIPTION_STATE
+};
+
+struct subscription;
+
+/* What the owner hears. During lost() and failed() the reason is the current error. */
+struct subscription_events {
+    void (*opened)(void *arg); /* a channel is open: tags start at 1 */
+    void (*active)(uint32_t messages, uint32_t consumers, void *arg); /* consume-ok */
+    void (*delivery)(struct delivery *delivery, void *arg);           /* the owner's from now on */
+    /* The broker ended the subscription; the channel lives and may still settle. Again in
+     * @retry_ms. */
+    void (*canceled)(uint64_t retry_ms, void *arg);
+    /* The channel ended: what is open is redelivered by the broker. Again in @retry_ms; 0 with the
+     * link down. */
+    void (*lost)(uint64_t retry_ms, void *arg);
+};
+
+/* Borrowed while it lives. */
+struct subscription_options {
+    struct link *link;
+    const char *name; /* the consumer's, for tags */
+    const char *queue;
+    uint16_t prefetch;
+    const struct subscription_events *events;
+    void *arg;
+};
+
+ACKD_MUST_CHECK int subscription_new(const struct subscription_options *options,
+                                     struct subscription **ret_subscription);
+void subscription_free(struct subscription **subscription);
+
+/* Begin: as soon as the link is up. */
+void subscription_start(struct subscription *subscription);
+/* basic.cancel; deliveries may arrive until the state is QUIET or beyond, which comes in any case.
+ */
+void subscription_stop(struct subscription *subscription);
+/* channel.close after all answers; when the state is CLOSED, the broker has processed them or is
+ * gone. */
+void subscription_close(struct subscription *subscription);
+
+/* Answers on the present channel. ACKD_E_NOT_OPEN without one. */
+ACKD_MUST_CHECK int subscription_ack(struct subscription *subscription, uint64_t tag,
+                                     bool multiple);
+ACKD_MUST_CHECK int subscription_nack(struct subscription *subscription, uint64_t tag);
+ACKD_MUST_CHECK int subscription_reject(struct subscription *subscription, uint64_t tag,
+                                        bool requeue);
+
+bool subscription_is_quiet(const struct subscription *subscription);
+enum subscription_state subscription_state(const struct subscription *subscription);
+const char *subscription_state_name(enum subscription_state state);
+
+#endif
