@@ -347,11 +347,13 @@ void subscription_start(struct subscription *subscription)
 static void subscription_begin_close(struct subscription *subscription)
 {
     struct connection *connection = subscription_connection(subscription);
-    if (connection == NULL ||
-        channel_close(connection, subscription->channel.number, 200, "stopping") != ACKD_OK) {
-        link_drop_number(&subscription->channel);
+    if (connection == NULL) {
         timer_stop(&subscription->step);
         subscription_move(subscription, SUBSCRIPTION_CLOSED);
+        return;
+    }
+    if (channel_close(connection, subscription->channel.number, 200, "stopping") != ACKD_OK) {
+        subscription_lose(subscription);
         return;
     }
     subscription_move(subscription, SUBSCRIPTION_CLOSING);

@@ -1,3 +1,430 @@
 /* SPDX-License-Identifier: MIT */
+/* host - see the header. */
 #include <config.h>
-typedef int host_floor_is_empty;
+
+#include "host/host.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "host/dispatch.h"
+#include "host/settle.h"
+
+enum {
+    HOST_STATUS_MS = 5000,
+    HOST_QUIT_MS = 1000,  /* for the loops to end after everything is done */
+    HOST_ORDERS = 8       /* crossings of a runner beside messages and hooks */
+};
+
+struct loop *host_loop(const struct host *host)
+{
+    return host->loop;
+}
+
+struct random *host_random(struct host *host)
+{
+    return &host->random;
+}
+
+void host_error_line(const struct ackd_error *error, char *line, size_t size)
+{
+    size_t length = ackd_error_format(error, line, size);
+    if (length >= size)
+        length = size - 1;
+    while (length > 0 && line[length - 1] == '\n')
+        line[--length] = '\0';
+    for (size_t i = 0; i < length; i++) {
+        if (line[i] == '\n')
+            line[i] = ';';
+    }
+}
+
+void host_report(struct host *host, size_t runner, bool forced)
+{
+    if (host->reporting[runner])
+        return;
+    host->reporting[runner] = true;
+    host->reports[runner] = (struct order){.crossing = {CROSSING_REPORT}, .forced = forced};
+    runner_send(host->runners[runner], &host->reports[runner].crossing);
+    runner_flush(host->runners[runner]);
+}
+
+static void host_receive(struct host *host, size_t index)
+{
+    struct crossing *crossing;
+    while ((crossing = runner_receive(host->runners[index])) != NULL) {
+        if (crossing->kind == CROSSING_JOB) {
+            struct job *job = LIST_ITEM(crossing, job, crossing);
+            settle_verdict(job->consumer, job);
+        } else if (crossing->kind == CROSSING_REPORT) {
+            host->reporting[index] = false;
+        } else if (crossing->kind == CROSSING_START || crossing->kind == CROSSING_STOP) {
+            struct station *station = LIST_ITEM(crossing, station, crossing);
+            consumer_station_back(station->owner, station);
+        }
+    }
+}
+
+/* Say once that the service is up: every consumer consumes, or has said why it does not. */
+static void host_say_ready(struct host *host)
+{
+    if (host->ready || host->drain.stage != DRAIN_NOT)
+        return;
+    size_t consuming = 0;
+    size_t count = 0;
+    list_for_each (node, &host->consumers) {
+        const struct consumer *consumer = LIST_ITEM(node, consumer, node);
+        if (!consumer->tried && !(consumer->broker->tried && !consumer->broker->was_up))
+            return;
+        count++;
+        consuming += consumer->subscription != NULL &&
+                     subscription_state(consumer->subscription) == SUBSCRIPTION_ACTIVE;
+    }
+    host->ready = true;
+    char state[128];
+    snprintf(state, sizeof state, "READY=1\nSTATUS=%zu of %zu consumers consume", consuming, count);
+    notify_send(state);
+    struct ackd_log_field fields[] = {
+        ACKD_FIELD_INT("consumers", count), ACKD_FIELD_INT("consuming", consuming),
+        ACKD_FIELD_INT("after_ms",
+                       (loop_now_ns(host->loop) - host->started_ns) / NS_PER_MS)};
+    ackd_log_event(ACKD_LOG_INFO, "ready", fields, 3, "%zu of %zu consumers consume", consuming,
+                   count);
+}
+
+/* The broker thread's turn: verdicts in, starts out, then one write for all answers. */
+static uint64_t host_turn(void *arg)
+{
+    struct host *host = arg;
+    for (size_t i = 0; i < host->runner_count; i++)
+        host_receive(host, i);
+    list_for_each (node, &host->consumers) {
+        struct consumer *consumer = LIST_ITEM(node, consumer, node);
+        dispatch_go_on(consumer);
+        settle_flush(consumer);
+    }
+    for (size_t i = 0; i < host->runner_count; i++)
+        runner_flush(host->runners[i]);
+    if (host->drain.stage != DRAIN_NOT)
+        drain_go_on(host);
+    else if (!host->ready)
+        host_say_ready(host);
+    list_for_each (node, &host->brokers)
+        broker_flush(LIST_ITEM(node, broker, node));
+    return TIMER_NEVER;
+}
+
+void host_stop(struct host *host)
+{
+    drain_begin(host);
+}
+
+static void host_signal(int number, void *arg)
+{
+    struct host *host = arg;
+    if (number == SIGHUP) {
+        ackd_log_warning("reload", "SIGHUP: reloading is not available in this release; restart to "
+                                   "take a new configuration");
+    } else if (number == SIGQUIT) {
+        for (size_t i = 0; i < host->runner_count; i++) {
+            if (host->reporting[i])
+                ackd_log_warning("stuck", "loop %zu has not answered the last report: a handler "
+                                          "holds it",
+                                 i);
+            host_report(host, i, false);
+        }
+    } else {
+        ackd_log_notice("signal", "%s: %s", strsignal(number),
+                        host->drain.stage == DRAIN_NOT ? "stopping" : "stopping faster");
+        host_stop(host);
+    }
+}
+
+static void host_watchdog_due(struct timer *timer)
+{
+    struct host *host = LIST_ITEM(timer, host, watchdog);
+    notify_send("WATCHDOG=1");
+    timer_start(loop_timers(host->loop), timer,
+                loop_now_ns(host->loop) + notify_watchdog_ns() / 2);
+}
+
+/* What `systemctl status` shows. Only where a service manager listens: an idle host makes no wake-ups. */
+static void host_status_due(struct timer *timer)
+{
+    struct host *host = LIST_ITEM(timer, host, status);
+    size_t consuming = 0;
+    size_t count = 0;
+    uint64_t acked = 0;
+    uint64_t running = 0;
+    list_for_each (node, &host->consumers) {
+        const struct consumer *consumer = LIST_ITEM(node, consumer, node);
+        count++;
+        acked += consumer->counts.acked;
+        running += consumer->running;
+        consuming += consumer->subscription != NULL &&
+                     subscription_state(consumer->subscription) == SUBSCRIPTION_ACTIVE;
+    }
+    char state[160];
+    snprintf(state, sizeof state,
+             "STATUS=%zu of %zu consumers consume, %" PRIu64 " in flight, %" PRIu64 " acknowledged",
+             consuming, count, running, acked);
+    if (host->drain.stage == DRAIN_NOT)
+        notify_send(state);
+    timer_start(loop_timers(host->loop), timer,
+                timer_after_ms(loop_now_ns(host->loop), HOST_STATUS_MS));
+}
+
+/* Brokers that consumers use, each once. */
+static int host_make_broker(struct host *host, const struct config_broker *config,
+                            struct broker **ret_broker)
+{
+    uint64_t held_max = 0;
+    uint64_t message_max = 0;
+    list_for_each (node, &host->brokers) {
+        *ret_broker = LIST_ITEM(node, broker, node);
+        if ((*ret_broker)->config == config)
+            return ACKD_OK;
+    }
+    list_for_each (node, &host->consumers) {
+        const struct config_consumer *consumer = LIST_ITEM(node, consumer, node)->config;
+        if (consumer->broker != config)
+            continue;
+        held_max += consumer->buffer;
+        if (consumer->message_size_max > message_max)
+            message_max = consumer->message_size_max;
+    }
+    ACKD_TRY(broker_new(host, config, held_max, message_max, ret_broker));
+    list_append(&host->brokers, &(*ret_broker)->node);
+    return ACKD_OK;
+}
+
+static int host_make_runners(struct host *host)
+{
+    size_t count = config_loops(host->config);
+    size_t capacity = HOST_ORDERS;
+    list_for_each (node, &host->consumers)
+        capacity += LIST_ITEM(node, consumer, node)->config->concurrency + 2;
+    host->runners = calloc(count, sizeof *host->runners);
+    host->reports = calloc(count, sizeof *host->reports);
+    host->cancels = calloc(count, sizeof *host->cancels);
+    host->quits = calloc(count, sizeof *host->quits);
+    host->reporting = calloc(count, sizeof *host->reporting);
+    if (host->runners == NULL || host->reports == NULL || host->cancels == NULL ||
+        host->quits == NULL || host->reporting == NULL)
+        return ackd_fail(ACKD_E_NOMEM, "%zu handler loops", count);
+    for (size_t i = 0; i < count; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "loop %zu", i);
+        struct runner_options options = {.name = name,
+                                         .owner = host->loop,
+                                         .capacity = capacity,
+                                         .stack_size = config_stack_size(host->config),
+                                         .tasks_max = config_tasks_max(host->config)};
+        ACKD_TRY(runner_new(&options, &host->runners[i]));
+        host->runner_count++;
+    }
+    return ACKD_OK;
+}
+
+/* Spread the consumers over the loops, one after the other. */
+static int host_place_consumers(struct host *host)
+{
+    size_t next = 0;
+    list_for_each (node, &host->consumers) {
+        struct consumer *consumer = LIST_ITEM(node, consumer, node);
+        struct broker *broker = NULL;
+        ACKD_TRY(host_make_broker(host, consumer->config->broker, &broker));
+        size_t loops = consumer->config->loops;
+        if (loops > host->runner_count)
+            loops = host->runner_count;
+        struct runner **runners = calloc(loops, sizeof(struct runner *));
+        if (runners == NULL)
+            return ackd_fail(ACKD_E_NOMEM, "consumer '%s'", consumer->config->name);
+        for (size_t i = 0; i < loops; i++)
+            runners[i] = host->runners[next++ % host->runner_count];
+        int code = consumer_place(consumer, broker, runners, loops);
+        free(runners);
+        ACKD_TRY(code);
+    }
+    return ACKD_OK;
+}
+
+static int host_make_consumers(struct host *host)
+{
+    size_t count = 0;
+    int failure = ACKD_OK;
+    const struct config_consumer *configs = config_consumers(host->config, &count);
+    for (size_t i = 0; i < count; i++) {
+        struct consumer *consumer = NULL;
+        int code = consumer_new(host, &configs[i], &consumer);
+        if (code != ACKD_OK)
+            failure = code; /* go on: all that is wrong is said at once */
+        if (consumer != NULL && consumer->plugin == NULL)
+            consumer_free(&consumer);
+        if (consumer != NULL)
+            list_append(&host->consumers, &consumer->node);
+    }
+    if (failure != ACKD_OK)
+        return failure;
+    if (list_empty(&host->consumers))
+        return ackd_fail(ACKD_E_CONFIG, count == 0 ? "no consumer is configured: see 'consumers:'"
+                                                   : "no consumer can run");
+    return ACKD_OK;
+}
+
+static int host_set_up(struct host *host)
+{
+    plugin_sweep(config_cache_directory(host->config));
+    ACKD_TRY(loop_new("ackd", &host->loop));
+    loop_set_turn(host->loop, host_turn, host);
+    ACKD_TRY(host_make_consumers(host));
+    ACKD_TRY(host_make_runners(host));
+    ACKD_TRY(host_place_consumers(host));
+    return signals_open(host->loop, host_signal, host, &host->signals);
+}
+
+int host_new(struct config *config, struct host **ret_host)
+{
+    struct host *host = calloc(1, sizeof *host);
+    if (host == NULL)
+        return ackd_fail(ACKD_E_NOMEM, "the host");
+    host->config = config_ref(config);
+    list_init(&host->brokers);
+    list_init(&host->consumers);
+    random_init(&host->random, system_seed());
+    drain_init(&host->drain);
+    timer_init(&host->watchdog, host_watchdog_due);
+    timer_init(&host->status, host_status_due);
+    int code = host_set_up(host);
+    if (code != ACKD_OK) {
+        host_free(&host);
+        return code;
+    }
+    host->started_ns = loop_now_ns(host->loop);
+    *ret_host = host;
+    return ACKD_OK;
+}
+
+static void host_log_summary(const struct host *host)
+{
+    list_for_each (node, &host->consumers) {
+        const struct consumer *consumer = LIST_ITEM(node, consumer, node);
+        const struct consumer_counts *counts = &consumer->counts;
+        struct ackd_log_field fields[] = {ACKD_FIELD("consumer", consumer->config->name),
+                                          ACKD_FIELD_INT("delivered", counts->delivered),
+                                          ACKD_FIELD_INT("acked", counts->acked),
+                                          ACKD_FIELD_INT("retried", counts->retried),
+                                          ACKD_FIELD_INT("dead", counts->dead),
+                                          ACKD_FIELD_INT("dropped", counts->dropped),
+                                          ACKD_FIELD_INT("released", counts->released),
+                                          ACKD_FIELD_INT("orphaned", counts->orphaned),
+                                          ACKD_FIELD_INT("stale", counts->stale)};
+        ackd_log_event(ACKD_LOG_INFO, "summary", fields, 9,
+                       "%" PRIu64 " delivered, %" PRIu64 " acknowledged, %" PRIu64
+                       " to be tried again, %" PRIu64 " given back",
+                       counts->delivered, counts->acked, counts->retried, counts->released);
+    }
+}
+
+static void host_quit_due(struct timer *timer)
+{
+    struct host *host = LIST_ITEM(timer, host, status);
+    loop_stop(host->loop);
+}
+
+static uint64_t host_quit_turn(void *arg)
+{
+    struct host *host = arg;
+    for (size_t i = 0; i < host->runner_count; i++) {
+        if (!runner_has_quit(host->runners[i]))
+            return loop_now_ns(host->loop) + NS_PER_MS;
+    }
+    loop_stop(host->loop);
+    return TIMER_NEVER;
+}
+
+/* End the loops; false if one hangs in a handler, and can then not be waited for. */
+static bool host_end_runners(struct host *host)
+{
+    for (size_t i = 0; i < host->runner_count; i++) {
+        host->quits[i] = (struct order){.crossing = {CROSSING_QUIT}};
+        runner_send(host->runners[i], &host->quits[i].crossing);
+        runner_flush(host->runners[i]);
+    }
+    loop_set_turn(host->loop, host_quit_turn, host);
+    timer_init(&host->status, host_quit_due);
+    timer_start(loop_timers(host->loop), &host->status,
+                timer_after_ms(loop_now_ns(host->loop), HOST_QUIT_MS));
+    loop_run(host->loop);
+    timer_stop(&host->status);
+    bool all = true;
+    for (size_t i = 0; i < host->runner_count; i++) {
+        if (runner_has_quit(host->runners[i]))
+            runner_join(host->runners[i]);
+        else
+            all = false;
+    }
+    return all;
+}
+
+int host_run(struct host *host)
+{
+    for (size_t i = 0; i < host->runner_count; i++) {
+        if (runner_start(host->runners[i]) != ACKD_OK) {
+            ackd_log_error("internal", "%s", ackd_error_text(ackd_error_current()));
+            return HOST_EXIT_INTERNAL;
+        }
+    }
+    if (notify_watchdog_ns() > 0)
+        host_watchdog_due(&host->watchdog);
+    if (notify_is_listened_to())
+        host_status_due(&host->status);
+    list_for_each (node, &host->brokers)
+        broker_open(LIST_ITEM(node, broker, node));
+    list_for_each (node, &host->consumers)
+        consumer_start(LIST_ITEM(node, consumer, node));
+    loop_run(host->loop);
+    timer_stop(&host->status);
+    bool ended = host_end_runners(host);
+    timer_stop(&host->watchdog);
+    host_log_summary(host);
+    if (!ended || host->drain.forced) {
+        ackd_log_warning("stopped", "stopped by force: what was in flight has been given back");
+        return HOST_EXIT_FORCED;
+    }
+    ackd_log_info("stopped", "stopped, nothing is left in flight");
+    return HOST_EXIT_OK;
+}
+
+void host_free(struct host **host)
+{
+    struct host *freed = *host;
+    if (freed == NULL)
+        return;
+    *host = NULL;
+    signals_close(&freed->signals);
+    while (!list_empty(&freed->consumers)) {
+        struct consumer *consumer = LIST_ITEM(freed->consumers.next, consumer, node);
+        consumer_free(&consumer);
+    }
+    while (!list_empty(&freed->brokers)) {
+        struct broker *broker = LIST_ITEM(list_take(&freed->brokers), broker, node);
+        broker_free(&broker);
+    }
+    for (size_t i = 0; i < freed->runner_count; i++)
+        runner_free(&freed->runners[i]);
+    free(freed->runners);
+    free(freed->reports);
+    free(freed->cancels);
+    free(freed->quits);
+    free(freed->reporting);
+    loop_free(&freed->loop);
+    config_unref(&freed->config);
+    free(freed);
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/* broker - see the header. It says in the log what happens to its connections, in one line each. */
+#include <config.h>
+
+#include "host/broker.h"
+
+#include <ackd/error.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "host/host.h"
+#include "host/job.h"
+#include "io/system.h"
+
+enum { BROKER_DELIVERIES_KEPT = 4096, BROKER_ERROR_SIZE = 1024 };
+
+static const char *broker_link_name(const struct broker *broker, const struct link *link)
+{
+    return link == broker->consuming ? "consuming" : "publishing";
+}
+
+static void broker_up(struct link *link, void *arg)
+{
+    struct broker *broker = arg;
+    struct ackd_log_field fields[] = {ACKD_FIELD("broker", broker->config->name),
+                                      ACKD_FIELD("link", broker_link_name(broker, link)),
+                                      ACKD_FIELD("peer", link_peer(link))};
+    if (link == broker->consuming)
+        broker->was_up = broker->tried = true;
+    ackd_log_event(ACKD_LOG_INFO, "connected", fields, 3, "connected to %s at %s for %s",
+                   link_server(link), link_peer(link), broker_link_name(broker, link));
+}
+
+static void broker_down(struct link *link, uint64_t retry_ms, bool severe, void *arg)
+{
+    struct broker *broker = arg;
+    char text[BROKER_ERROR_SIZE];
+    host_error_line(ackd_error_current(), text, sizeof text);
+    struct ackd_log_field fields[] = {ACKD_FIELD("broker", broker->config->name),
+                                      ACKD_FIELD("link", broker_link_name(broker, link)),
+                                      ACKD_FIELD_INT("retry_ms", retry_ms)};
+    if (link == broker->consuming)
+        broker->tried = true;
+    ackd_log_event(severe ? ACKD_LOG_ERROR : ACKD_LOG_WARNING, "disconnected", fields, 3,
+                   "no connection for %s: %s; next try in %" PRIu64 " ms%s",
+                   broker_link_name(broker, link), text, retry_ms,
+                   severe ? ". This looks like a matter of configuration: see 'broker:'" : "");
+}
+
+static void broker_blocked(struct link *link, const char *why, void *arg)
+{
+    struct broker *broker = arg;
+    struct ackd_log_field fields[] = {ACKD_FIELD("broker", broker->config->name)};
+    if (link == broker->publishing)
+        publisher_block(broker->publisher, why != NULL);
+    if (why != NULL)
+        ackd_log_event(ACKD_LOG_WARNING, "blocked", fields, 1,
+                       "the broker takes no publishes: %s; they wait", why);
+    else
+        ackd_log_event(ACKD_LOG_INFO, "unblocked", fields, 1, "the broker takes publishes again");
+}
+
+static const struct link_events broker_link_events = {
+    .up = broker_up,
+    .down = broker_down,
+    .blocked = broker_blocked,
+};
+
+static int broker_new_link(struct broker *broker, const char *purpose, uint64_t message_max,
+                           struct link **ret_link)
+{
+    const struct config_broker *config = broker->config;
+    char hostname[256];
+    char name[512];
+    system_hostname(hostname, sizeof hostname);
+    snprintf(name, sizeof name, "ackd %s %s", hostname, purpose);
+    struct link_options options = {
+        .loop = host_loop(broker->host),
+        .random = host_random(broker->host),
+        .pool = broker->deliveries,
+        .login = {.mechanism = config->external ? CONNECTION_EXTERNAL : CONNECTION_PLAIN,
+                  .user = config->user,
+                  .password = config->password,
+                  .vhost = config->vhost,
+                  .name = name,
+                  .version = PACKAGE_VERSION,
+                  .heartbeat_s = (uint16_t)(config->heartbeat_ms / 1000),
+                  .message_size_max = message_max},
+        .hosts = broker->hosts,
+        .host_count = config->host_count,
+        .tls = broker->tls,
+        .reconnect_first_ms = config->reconnect_first_ms,
+        .reconnect_max_ms = config->reconnect_max_ms,
+        .events = &broker_link_events,
+        .arg = broker,
+    };
+    return link_new(&options, ret_link);
+}
+
+static int broker_set_up(struct broker *broker, uint64_t message_max)
+{
+    const struct config_broker *config = broker->config;
+    broker->hosts = calloc(config->host_count, sizeof *broker->hosts);
+    if (broker->hosts == NULL)
+        return ackd_fail(ACKD_E_NOMEM, "a list of hosts");
+    for (size_t i = 0; i < config->host_count; i++)
+        broker->hosts[i] = (struct link_host){config->hosts[i].name, config->hosts[i].port};
+    if (config->tls) {
+        struct tls_options tls = {.ca = config->tls_ca,
+                                  .cert = config->tls_cert,
+                                  .key = config->tls_key,
+                                  .verify = config->tls_verify};
+        ACKD_TRY(tls_new(&tls, &broker->tls));
+    }
+    ACKD_TRY(
+        delivery_pool_new(sizeof(struct job), BROKER_DELIVERIES_KEPT, &broker->deliveries));
+    ACKD_TRY(broker_new_link(broker, "consuming", message_max, &broker->consuming));
+    ACKD_TRY(broker_new_link(broker, "publishing", message_max, &broker->publishing));
+    ACKD_TRY(publisher_new(broker->publishing, &broker->publisher));
+    return topology_new(broker->publishing, &broker->topology);
+}
+
+int broker_new(struct host *host, const struct config_broker *config, uint64_t held_max,
+               uint64_t message_max, struct broker **ret_broker)
+{
+    struct broker *broker = calloc(1, sizeof *broker);
+    if (broker == NULL)
+        return ackd_fail(ACKD_E_NOMEM, "a broker");
+    broker->host = host;
+    broker->config = config;
+    broker->held_max = held_max;
+    list_init(&broker->node);
+    int code = broker_set_up(broker, message_max);
+    if (code != ACKD_OK) {
+        broker_free(&broker);
+        return code;
+    }
+    *ret_broker = broker;
+    return ACKD_OK;
+}
+
+void broker_free(struct broker **broker)
+{
+    struct broker *freed = *broker;
+    if (freed == NULL)
+        return;
+    *broker = NULL;
+    publisher_free(&freed->publisher);
+    topology_free(&freed->topology);
+    link_free(&freed->publishing);
+    link_free(&freed->consuming);
+    delivery_pool_free(&freed->deliveries);
+    tls_free(&freed->tls);
+    free(freed->hosts);
+    free(freed);
+}
+
+void broker_open(struct broker *broker)
+{
+    link_open(broker->consuming);
+    link_open(broker->publishing);
+}
+
+void broker_close(struct broker *broker)
+{
+    link_close(broker->consuming);
+    link_close(broker->publishing);
+}
+
+bool broker_is_closed(const struct broker *broker)
+{
+    return link_state(broker->consuming) == LINK_CLOSED &&
+           link_state(broker->publishing) == LINK_CLOSED;
+}
+
+void broker_hold(struct broker *broker, uint64_t size)
+{
+    broker->held += size;
+    if (broker->held > broker->held_max)
+        link_pause(broker->consuming);
+}
+
+void broker_let_go(struct broker *broker, uint64_t size)
+{
+    ackd_assert(broker->held >= size);
+    broker->held -= size;
+    if (broker->held <= broker->held_max / 2)
+        link_resume(broker->consuming);
+}
+
+void broker_flush(struct broker *broker)
+{
+    link_flush(broker->consuming);
+    link_flush(broker->publishing);
+}

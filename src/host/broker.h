@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * broker - one configured broker as the host sees it: a connection that consumes and one that publishes.
+ *
+ * They are apart because a broker under alarm stops reading a connection that has published, and would then
+ * not see its acknowledgements.
+ */
+#ifndef ACKD_HOST_BROKER_H
+#define ACKD_HOST_BROKER_H
+
+#include "broker/link.h"
+#include "broker/publisher.h"
+#include "broker/topology.h"
+#include "config/config.h"
+
+struct host;
+
+struct broker {
+    struct list node;
+    struct host *host;
+    const struct config_broker *config;
+    struct tls *tls;
+    struct link_host *hosts;
+    struct delivery_pool *deliveries; /* of both links */
+    struct link *consuming;
+    struct link *publishing;
+    struct publisher *publisher;
+    struct topology *topology;
+    uint64_t held;       /* bytes of bodies held now */
+    uint64_t held_max;   /* above it reading stops; below the half of it reading goes on */
+    bool was_up;         /* the consuming link has been up */
+    bool tried;          /* ... or a try has failed */
+};
+
+/* @held_max, bytes: the sum of the buffers of its consumers. @message_max: the largest of theirs. */
+ACKD_MUST_CHECK int broker_new(struct host *host, const struct config_broker *config,
+                               uint64_t held_max, uint64_t message_max, struct broker **ret_broker);
+void broker_free(struct broker **broker);
+void broker_open(struct broker *broker);
+void broker_close(struct broker *broker);
+bool broker_is_closed(const struct broker *broker);
+/* Bytes came into memory, or left it. */
+void broker_hold(struct broker *broker, uint64_t size);
+void broker_let_go(struct broker *broker, uint64_t size);
+void broker_flush(struct broker *broker);
+
+#endif

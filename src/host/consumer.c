@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT */
+/* consumer - see the header. What starts when is dispatch's business, what becomes of it settle's. */
+#include <config.h>
+
+#include "host/consumer.h"
+
+#include <ackd/error.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "host/dispatch.h"
+#include "host/host.h"
+#include "host/settle.h"
+
+enum { CONSUMER_START_AGAIN_FIRST_MS = 1000, CONSUMER_START_AGAIN_MAX_MS = 60000 };
+
+static void consumer_log(const struct consumer *consumer, enum ackd_log_level level,
+                         const char *event, const char *text)
+{
+    struct ackd_log_field fields[] = {ACKD_FIELD("consumer", consumer->config->name),
+                                      ACKD_FIELD("queue", consumer->config->queue)};
+    ackd_log_event(level, event, fields, 2, "%s", text);
+}
+
+/* It does not consume, and says why; the current error is the reason. */
+static void consumer_pause(struct consumer *consumer, const char *event, const char *what)
+{
+    char text[CONSUMER_REASON_SIZE];
+    host_error_line(ackd_error_current(), text, sizeof text);
+    snprintf(consumer->reason, sizeof consumer->reason, "%s: %.400s", what, text);
+    consumer->tried = true;
+    consumer_log(consumer, ACKD_LOG_ERROR, event, consumer->reason);
+}
+
+static void consumer_opened(void *arg)
+{
+    struct consumer *consumer = arg;
+    consumer->epochs++;
+    ledger_renew(&consumer->ledger, consumer->epochs);
+}
+
+static void consumer_active(uint32_t messages, uint32_t consumers, void *arg)
+{
+    struct consumer *consumer = arg;
+    char text[CONSUMER_REASON_SIZE];
+    consumer->tried = true;
+    consumer->reason[0] = '\0';
+    snprintf(text, sizeof text,
+             "consuming from '%s': %" PRIu32 " messages ready, %" PRIu32
+             " other consumers, concurrency %" PRIu32 ", prefetch %" PRIu32,
+             consumer->config->queue, messages, consumers, consumer->config->concurrency,
+             consumer->config->prefetch);
+    consumer_log(consumer, ACKD_LOG_INFO, "consuming", text);
+}
+
+static void consumer_delivery(struct delivery *delivery, void *arg)
+{
+    dispatch_delivery(arg, delivery);
+}
+
+static void consumer_canceled(uint64_t retry_ms, void *arg)
+{
+    struct consumer *consumer = arg;
+    snprintf(consumer->reason, sizeof consumer->reason,
+             "the broker cancelled the subscription to '%s': was the queue deleted, or did it move? "
+             "Next try in %" PRIu64 " ms",
+             consumer->config->queue, retry_ms);
+    consumer_log(consumer, ACKD_LOG_WARNING, "canceled", consumer->reason);
+}
+
+static void consumer_lost(uint64_t retry_ms, void *arg)
+{
+    struct consumer *consumer = arg;
+    size_t open = consumer_open_count(consumer);
+    char text[CONSUMER_REASON_SIZE / 2];
+    host_error_line(ackd_error_current(), text, sizeof text);
+    consumer->tried = true;
+    settle_lost(consumer);
+    if (consumer->stopping)
+        return;
+    const char *hint = ackd_error_code(ackd_error_current()) == ACKD_E_NOT_FOUND
+                           ? ": declare the queue, or correct 'queue:'"
+                           : "";
+    if (retry_ms > 0)
+        snprintf(consumer->reason, sizeof consumer->reason,
+                 "not consuming from '%.100s': %s%s; next try in %" PRIu64 " ms",
+                 consumer->config->queue, text, hint, retry_ms);
+    else
+        snprintf(consumer->reason, sizeof consumer->reason,
+                 "not consuming from '%.100s' until the connection is back; the broker redelivers "
+                 "%zu messages",
+                 consumer->config->queue, open);
+    consumer_log(consumer, ACKD_LOG_WARNING, "not-consuming", consumer->reason);
+}
+
+static const struct subscription_events consumer_events = {
+    .opened = consumer_opened,
+    .active = consumer_active,
+    .delivery = consumer_delivery,
+    .canceled = consumer_canceled,
+    .lost = consumer_lost,
+};
+
+/* Subscribe when the handlers have started and the dead-letter queue is there. */
+static void consumer_subscribe(struct consumer *consumer)
+{
+    if (consumer->subscribed || consumer->stopping || !consumer->dead_letter_ready)
+        return;
+    for (size_t i = 0; i < consumer->station_count; i++) {
+        if (!consumer->stations[i].started)
+            return;
+    }
+    consumer->subscribed = true;
+    subscription_start(consumer->subscription);
+}
+
+static void consumer_dead_letter_done(struct topology_wish *wish, int code)
+{
+    struct consumer *consumer = LIST_ITEM(wish, consumer, dead_letter);
+    if (code == ACKD_OK) {
+        consumer->dead_letter_ready = true;
+        consumer_subscribe(consumer);
+        return;
+    }
+    consumer_pause(consumer, "paused", "the dead-letter queue is not to be had");
+    timer_start(loop_timers(consumer->host->loop), &consumer->start_again,
+                timer_after_ms(loop_now_ns(consumer->host->loop), CONSUMER_START_AGAIN_MAX_MS));
+}
+
+/* Call start() wherever it has not succeeded. */
+static void consumer_start_stations(struct consumer *consumer)
+{
+    for (size_t i = 0; i < consumer->station_count; i++) {
+        struct station *station = &consumer->stations[i];
+        if (station->started)
+            continue;
+        station->crossing.kind = CROSSING_START;
+        consumer->stations_starting++;
+        runner_send(station->runner, &station->crossing);
+        runner_flush(station->runner);
+    }
+}
+
+static void consumer_start_again(struct timer *timer)
+{
+    struct consumer *consumer = LIST_ITEM(timer, consumer, start_again);
+    if (consumer->stopping)
+        return;
+    if (!consumer->dead_letter_ready && list_empty(&consumer->dead_letter.node))
+        topology_declare(consumer->broker->topology, &consumer->dead_letter);
+    if (consumer->stations_starting == 0)
+        consumer_start_stations(consumer);
+}
+
+static void consumer_started(struct consumer *consumer, struct station *station)
+{
+    ackd_assert(consumer->stations_starting > 0);
+    consumer->stations_starting--;
+    station->started = station->code == ACKD_OK;
+    if (station->started) {
+        consumer_subscribe(consumer);
+        return;
+    }
+    (void)error_give(ackd_error_ref(station->error));
+    char what[160];
+    snprintf(what, sizeof what, "start() of handler '%.64s' failed, again in %" PRIu64 " ms",
+             station->handler->name, consumer->start_again_ms);
+    consumer_pause(consumer, "start-failed", what);
+    timer_start(loop_timers(consumer->host->loop), &consumer->start_again,
+                timer_after_ms(loop_now_ns(consumer->host->loop), consumer->start_again_ms));
+    consumer->start_again_ms *= 2;
+    if (consumer->start_again_ms > CONSUMER_START_AGAIN_MAX_MS)
+        consumer->start_again_ms = CONSUMER_START_AGAIN_MAX_MS;
+}
+
+void consumer_station_back(struct consumer *consumer, struct station *station)
+{
+    if (station->crossing.kind == CROSSING_START) {
+        consumer_started(consumer, station);
+        return;
+    }
+    station->started = false;
+    ackd_assert(consumer->host->drain.hooks > 0);
+    consumer->host->drain.hooks--;
+    if (station->code != ACKD_OK) {
+        char text[CONSUMER_REASON_SIZE / 2];
+        (void)error_give(ackd_error_ref(station->error));
+        host_error_line(ackd_error_current(), text, sizeof text);
+        consumer_log(consumer, ACKD_LOG_ERROR, "stop-failed", text);
+    }
+}
+
+/* What a settings error says goes to the log as it is: it names its place. */
+static void consumer_report_setting(const char *line, void *arg)
+{
+    (void)arg;
+    ackd_log_error("config", "%s", line);
+}
+
+int consumer_new(struct host *host, const struct config_consumer *config,
+                 struct consumer **ret_consumer)
+{
+    struct consumer *consumer = calloc(1, sizeof *consumer);
+    if (consumer == NULL)
+        return ackd_fail(ACKD_E_NOMEM, "consumer '%s'", config->name);
+    consumer->host = host;
+    consumer->config = config;
+    consumer->start_again_ms = CONSUMER_START_AGAIN_FIRST_MS;
+    list_init(&consumer->node);
+    list_init(&consumer->dead_letter.node);
+    ledger_init(&consumer->ledger);
+    attempts_init(&consumer->attempts);
+    timer_init(&consumer->start_again, consumer_start_again);
+    for (int state = 0; state < JOB_STATE_COUNT; state++)
+        list_init(&consumer->jobs[state]);
+    *ret_consumer = consumer;
+    int code = plugin_load(config->handler, config_plugin_path(host->config),
+                           config_cache_directory(host->config), &consumer->plugin);
+    if (code != ACKD_OK) {
+        char what[256];
+        snprintf(what, sizeof what, "%.128s:%d: consumer '%.64s' cannot run", config->file,
+                 config->line, config->name);
+        consumer_pause(consumer, "no-handler", what);
+        return ACKD_OK;
+    }
+    char where[160];
+    snprintf(where, sizeof where, "consumer '%.100s'", config->name);
+    return plugin_settings(consumer->plugin, config->settings, config->setting_count, where, NULL,
+                           consumer_report_setting, NULL);
+}
+
+int consumer_place(struct consumer *consumer, struct broker *broker, struct runner **runners,
+                   size_t count)
+{
+    static const struct channel_argument quorum[] = {{"x-queue-type", "quorum"}};
+    const struct config_consumer *config = consumer->config;
+    consumer->broker = broker;
+    consumer->dead_letter.queue = config->dead_letter;
+    consumer->dead_letter.arguments = quorum;
+    consumer->dead_letter.count = 1;
+    consumer->dead_letter.done = consumer_dead_letter_done;
+    consumer->stations = calloc(count, sizeof *consumer->stations);
+    if (consumer->stations == NULL)
+        return ackd_fail(ACKD_E_NOMEM, "consumer '%s'", config->name);
+    for (size_t i = 0; i < count; i++) {
+        struct station *station = &consumer->stations[consumer->station_count++];
+        station->runner = runners[i];
+        station->owner = consumer;
+        station->handler = plugin_consumer(consumer->plugin);
+        station->consumer = config->name;
+        station->timeout_ms = config->timeout_ms;
+        station->stack_size = config->stack_size;
+        ACKD_TRY(plugin_state_new(consumer->plugin, config->settings, config->setting_count,
+                                  config->name, &station->state));
+    }
+    struct subscription_options options = {.link = broker->consuming,
+                                           .name = config->name,
+                                           .queue = config->queue,
+                                           .prefetch = (uint16_t)config->prefetch,
+                                           .events = &consumer_events,
+                                           .arg = consumer};
+    return subscription_new(&options, &consumer->subscription);
+}
+
+void consumer_free(struct consumer **consumer)
+{
+    struct consumer *freed = *consumer;
+    if (freed == NULL)
+        return;
+    *consumer = NULL;
+    ackd_assert(consumer_open_count(freed) == 0);
+    timer_stop(&freed->start_again);
+    list_remove(&freed->node);
+    subscription_free(&freed->subscription);
+    for (size_t i = 0; i < freed->station_count; i++) {
+        ackd_error_unref(freed->stations[i].error);
+        plugin_state_free(freed->plugin, &freed->stations[i].state);
+    }
+    free(freed->stations);
+    free(freed);
+}
+
+void consumer_start(struct consumer *consumer)
+{
+    topology_declare(consumer->broker->topology, &consumer->dead_letter);
+    consumer_start_stations(consumer);
+}
+
+size_t consumer_open_count(const struct consumer *consumer)
+{
+    size_t count = 0;
+    for (int state = 0; state < JOB_STATE_COUNT; state++) {
+        list_for_each (node, &consumer->jobs[state])
+            count++;
+    }
+    return count;
+}
+
+void consumer_move(struct consumer *consumer, struct job *job, enum job_state state)
+{
+    /* From where to where: a bit for each state that may follow. */
+    static const unsigned moves[JOB_STATE_COUNT] = {
+        [JOB_QUEUED] = 1U << JOB_RUNNING | 1U << JOB_PUBLISHING | 1U << JOB_SETTLED |
+                       1U << JOB_PARKED | 1U << JOB_PAUSING,
+        [JOB_RUNNING] = 1U << JOB_PAUSING | 1U << JOB_PUBLISHING | 1U << JOB_SETTLED |
+                        1U << JOB_ABANDONED,
+        [JOB_PAUSING] = 1U << JOB_SETTLED,
+        [JOB_PUBLISHING] = 1U << JOB_PAUSING | 1U << JOB_SETTLED,
+        [JOB_PARKED] = 1U << JOB_SETTLED,
+    };
+    ackd_assert(moves[job->state] & 1U << state);
+    job->state = state;
+    list_remove(&job->node);
+    list_append(&consumer->jobs[state], &job->node);
+}
+
+void consumer_forget(struct consumer *consumer, struct job *job)
+{
+    ackd_assert(job->state != JOB_RUNNING);
+    timer_stop(&job->pause);
+    broker_let_go(consumer->broker, job->delivery->body.size);
+    job_free(&job);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * consumer - one configured consumer on the broker thread: its channel, its messages, its stations.
+ *
+ *   U1  At most `concurrency` of its messages run at any time, whatever the broker sends.
+ *   U2  Every message it holds is in the list of its state, and in no other.
+ *   U3  Without failures messages start in the order of their delivery.
+ */
+#ifndef ACKD_HOST_CONSUMER_H
+#define ACKD_HOST_CONSUMER_H
+
+#include "broker/subscription.h"
+#include "host/broker.h"
+#include "host/job.h"
+#include "host/runner.h"
+#include "ledger/attempts.h"
+#include "ledger/ledger.h"
+#include "plugin/plugin.h"
+
+enum { CONSUMER_REASON_SIZE = 512 };
+
+/* Counts of messages, ever; read by the summary and the service manager's status. */
+struct consumer_counts {
+    uint64_t delivered, acked, retried, dead, dropped, released, orphaned, stale;
+    uint64_t failed_during_shutdown, settled_on_stop;
+};
+
+struct consumer {
+    struct list node;
+    struct host *host;
+    const struct config_consumer *config;
+    struct broker *broker;
+    struct plugin *plugin; /* NULL: it could not be loaded; see reason */
+    struct subscription *subscription;
+    struct ledger ledger;
+    struct attempts attempts;
+    struct list jobs[JOB_STATE_COUNT];
+    uint32_t running;
+    uint32_t epochs;
+    bool settled; /* the ledger has answers to send */
+    struct station *stations;
+    size_t station_count;
+    size_t stations_starting; /* whose start() has not come back */
+    struct timer start_again; /* after start() failed */
+    uint64_t start_again_ms;
+    struct topology_wish dead_letter; /* the queue, and whether it is there */
+    bool dead_letter_ready;
+    bool subscribed;         /* subscription_start was called */
+    bool tried;              /* a subscription was made, or has failed: see READY */
+    bool stopping;
+    char reason[CONSUMER_REASON_SIZE]; /* why it does not consume; "" if it does */
+    struct consumer_counts counts;
+};
+
+ACKD_MUST_CHECK int consumer_new(struct host *host, const struct config_consumer *config,
+                                 struct consumer **ret_consumer);
+void consumer_free(struct consumer **consumer);
+
+/* Once the runners are there: make its stations on @count of them, and its subscription. */
+ACKD_MUST_CHECK int consumer_place(struct consumer *consumer, struct broker *broker,
+                                   struct runner **runners, size_t count);
+/* Begin: start() on each loop, the dead-letter queue, then the subscription. */
+void consumer_start(struct consumer *consumer);
+/* A station came back from start() or stop(). */
+void consumer_station_back(struct consumer *consumer, struct station *station);
+
+/* Messages of each state that it holds now, all together. */
+size_t consumer_open_count(const struct consumer *consumer);
+/* U2: the one function that changes a job's state. */
+void consumer_move(struct consumer *consumer, struct job *job, enum job_state state);
+/* Let go of a job that needs no answer any more. */
+void consumer_forget(struct consumer *consumer, struct job *job);
+
+#endif

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/* drain - see the header. */
+#include <config.h>
+
+#include "host/drain.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "host/host.h"
+#include "host/settle.h"
+#include "io/system.h"
+
+enum { DRAIN_HOOKS_MS = 5000 };
+
+static const char *const drain_stage_names[] = {
+#define DRAIN_STAGE(name, text) text,
+#include "host/drain.def"
+#undef DRAIN_STAGE
+};
+
+const char *drain_stage_name(enum drain_stage stage)
+{
+    return drain_stage_names[stage];
+}
+
+static size_t drain_count(const struct host *host, enum job_state state)
+{
+    size_t count = 0;
+    list_for_each (node, &host->consumers) {
+        const struct consumer *consumer = LIST_ITEM(node, consumer, node);
+        list_for_each (job, &consumer->jobs[state])
+            count++;
+    }
+    return count;
+}
+
+/* G1: the one place that enters a stage. */
+static void drain_enter(struct host *host, enum drain_stage stage)
+{
+    struct drain *drain = &host->drain;
+    ackd_assert(stage > drain->stage);
+    drain->stage = stage;
+    size_t running = drain_count(host, JOB_RUNNING);
+    uint64_t elapsed_ms = (loop_now_ns(host->loop) - drain->begun_ns) / NS_PER_MS;
+    struct ackd_log_field fields[] = {ACKD_FIELD_INT("running", running),
+                                      ACKD_FIELD_INT("elapsed_ms", elapsed_ms)};
+    ackd_log_event(ACKD_LOG_INFO, "stopping", fields, 2, "%s: %zu messages in flight",
+                   drain_stage_name(stage), running);
+    char state[128];
+    snprintf(state, sizeof state, "STATUS=stopping: %s, %zu in flight", drain_stage_name(stage),
+             running);
+    notify_send(state);
+}
+
+static void drain_arm(struct host *host, struct timer *timer, uint64_t ms)
+{
+    timer_start(loop_timers(host->loop), timer, timer_after_ms(loop_now_ns(host->loop), ms));
+}
+
+/* Ask every handler to stop. */
+static void drain_cancel(struct host *host)
+{
+    drain_enter(host, DRAIN_CANCELING);
+    for (size_t i = 0; i < host->runner_count; i++) {
+        host->cancels[i] = (struct order){.crossing = {CROSSING_CANCEL},
+                                          .reason = ACKD_CANCEL_SHUTDOWN};
+        runner_send(host->runners[i], &host->cancels[i].crossing);
+        runner_flush(host->runners[i]);
+    }
+}
+
+static void drain_name_survivor(const struct host *host, const struct job *job)
+{
+    uint64_t since_ms = (loop_now_ns(host->loop) - job->started_ns) / NS_PER_MS;
+    struct ackd_log_field fields[] = {ACKD_FIELD_INT("running_ms", since_ms)};
+    const struct log_context *before = log_context_use(&job->log);
+    ackd_log_event(ACKD_LOG_WARNING, "given-back", fields, 1,
+                   "given back while its handler still runs, for %" PRIu64
+                   " ms now: it does not look at cancellation",
+                   since_ms);
+    (void)log_context_use(before);
+}
+
+/* The hard limit: what still runs is given back over its handler's head. */
+static void drain_force(struct host *host)
+{
+    host->drain.forced = drain_count(host, JOB_RUNNING) > 0;
+    drain_enter(host, DRAIN_FORCING);
+    list_for_each (node, &host->consumers) {
+        struct consumer *consumer = LIST_ITEM(node, consumer, node);
+        struct list *running = &consumer->jobs[JOB_RUNNING];
+        while (!list_empty(running)) {
+            struct job *job = LIST_ITEM(running->next, job, node);
+            drain_name_survivor(host, job);
+            consumer_move(consumer, job, JOB_ABANDONED);
+            if (job->entry.open && job->entry.epoch == consumer->ledger.epoch)
+                settle_answer(consumer, job, LEDGER_RELEASE);
+        }
+    }
+    for (size_t i = 0; i < host->runner_count; i++)
+        host_report(host, i, true);
+}
+
+/* stop() of every handler that has started. */
+static void drain_stop_hooks(struct host *host)
+{
+    drain_enter(host, DRAIN_HOOKS);
+    if (host->drain.forced)
+        return; /* a handler still uses its state */
+    list_for_each (node, &host->consumers) {
+        struct consumer *consumer = LIST_ITEM(node, consumer, node);
+        for (size_t i = 0; i < consumer->station_count; i++) {
+            struct station *station = &consumer->stations[i];
+            if (!station->started)
+                continue;
+            station->crossing.kind = CROSSING_STOP;
+            host->drain.hooks++;
+            runner_send(station->runner, &station->crossing);
+            runner_flush(station->runner);
+        }
+    }
+    drain_arm(host, &host->drain.extra, DRAIN_HOOKS_MS);
+}
+
+static void drain_soft_over(struct timer *timer)
+{
+    struct host *host = LIST_ITEM(timer, host, drain.soft);
+    if (host->drain.stage == DRAIN_FINISHING)
+        drain_cancel(host);
+}
+
+static void drain_hard_over(struct timer *timer)
+{
+    struct host *host = LIST_ITEM(timer, host, drain.hard);
+    if (host->drain.stage <= DRAIN_CANCELING)
+        drain_force(host);
+}
+
+static void drain_extra_over(struct timer *timer)
+{
+    struct host *host = LIST_ITEM(timer, host, drain.extra);
+    if (host->drain.stage == DRAIN_HOOKS && host->drain.hooks > 0) {
+        ackd_log_warning("stop-failed", "%zu handlers did not end their stop() within %d ms",
+                         host->drain.hooks, DRAIN_HOOKS_MS);
+        host->drain.stuck = true;
+        host->drain.hooks = 0;
+    }
+}
+
+void drain_init(struct drain *drain)
+{
+    *drain = (struct drain){.stage = DRAIN_NOT};
+    timer_init(&drain->soft, drain_soft_over);
+    timer_init(&drain->hard, drain_hard_over);
+    timer_init(&drain->extra, drain_extra_over);
+}
+
+/* Nothing new starts; what has not started goes back in order; what waits for its pause goes back now. */
+static void drain_stop_consuming(struct consumer *consumer)
+{
+    consumer->stopping = true;
+    timer_stop(&consumer->start_again);
+    struct list *queued = &consumer->jobs[JOB_QUEUED];
+    if (consumer->subscription != NULL)
+        subscription_stop(consumer->subscription);
+    while (!list_empty(queued)) {
+        struct job *job = LIST_ITEM(queued->next, job, node);
+        settle_answer(consumer, job, LEDGER_RELEASE);
+    }
+    settle_pausing(consumer);
+}
+
+void drain_begin(struct host *host)
+{
+    struct drain *drain = &host->drain;
+    if (drain->stage == DRAIN_FINISHING) {
+        drain_cancel(host);
+        return;
+    }
+    if (drain->stage != DRAIN_NOT) {
+        if (drain->stage == DRAIN_CANCELING)
+            drain_force(host);
+        return;
+    }
+    uint64_t budget_ms = config_shutdown_ms(host->config);
+    char state[160];
+    snprintf(state, sizeof state, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRIu64,
+             (budget_ms + DRAIN_HOOKS_MS) * 1000);
+    notify_send(state);
+    drain->begun_ns = loop_now_ns(host->loop);
+    drain_enter(host, DRAIN_FINISHING);
+    drain_arm(host, &drain->soft, budget_ms * config_shutdown_soft_percent(host->config) / 100);
+    drain_arm(host, &drain->hard, budget_ms);
+    list_for_each (node, &host->consumers)
+        drain_stop_consuming(LIST_ITEM(node, consumer, node));
+}
+
+static bool drain_consumers_are(const struct host *host, bool (*is)(const struct consumer *))
+{
+    list_for_each (node, &host->consumers) {
+        const struct consumer *consumer = LIST_ITEM(node, consumer, node);
+        if (consumer->subscription != NULL && !is(consumer))
+            return false;
+    }
+    return true;
+}
+
+static bool drain_is_quiet(const struct consumer *consumer)
+{
+    return subscription_is_quiet(consumer->subscription);
+}
+
+static bool drain_is_closed(const struct consumer *consumer)
+{
+    return subscription_state(consumer->subscription) == SUBSCRIPTION_CLOSED;
+}
+
+/* Confirms first, then the channels: their close-ok says that the broker has seen every answer. */
+static void drain_flush(struct host *host)
+{
+    if (drain_count(host, JOB_PUBLISHING) > 0 || drain_count(host, JOB_SETTLED) > 0)
+        return;
+    if (!drain_consumers_are(host, drain_is_quiet))
+        return;
+    list_for_each (node, &host->consumers) {
+        struct consumer *consumer = LIST_ITEM(node, consumer, node);
+        if (consumer->subscription != NULL)
+            subscription_close(consumer->subscription);
+    }
+    if (!drain_consumers_are(host, drain_is_closed))
+        return;
+    drain_enter(host, DRAIN_CLOSING);
+    list_for_each (node, &host->brokers)
+        broker_close(LIST_ITEM(node, broker, node));
+}
+
+static void drain_close(struct host *host)
+{
+    list_for_each (node, &host->brokers) {
+        if (!broker_is_closed(LIST_ITEM(node, broker, node)))
+            return;
+    }
+    timer_stop(&host->drain.soft);
+    timer_stop(&host->drain.hard);
+    timer_stop(&host->drain.extra);
+    drain_enter(host, DRAIN_ENDED);
+    loop_stop(host->loop);
+}
+
+void drain_go_on(struct host *host)
+{
+    struct drain *drain = &host->drain;
+    if ((drain->stage == DRAIN_FINISHING || drain->stage == DRAIN_CANCELING) &&
+        drain_count(host, JOB_RUNNING) == 0)
+        drain_stop_hooks(host);
+    if (drain->stage == DRAIN_FORCING)
+        drain_stop_hooks(host);
+    if (drain->stage == DRAIN_HOOKS && drain->hooks == 0)
+        drain_enter(host, DRAIN_FLUSHING);
+    if (drain->stage == DRAIN_FLUSHING)
+        drain_flush(host);
+    if (drain->stage == DRAIN_CLOSING)
+        drain_close(host);
+}

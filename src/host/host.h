@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * host - the daemon as a whole, on the broker thread: brokers, consumers, runners, and an orderly end.
+ *
+ * It is one worker: floors 0 to 4 in one process. It knows nothing of command lines.
+ */
+#ifndef ACKD_HOST_HOST_H
+#define ACKD_HOST_HOST_H
+
+#include <ackd/error.h>
+
+#include "base/random.h"
+#include "config/config.h"
+#include "host/consumer.h"
+#include "host/drain.h"
+#include "io/loop.h"
+#include "io/system.h"
+
+/* As in sysexits.h. */
+enum {
+    HOST_EXIT_OK = 0,
+    HOST_EXIT_INTERNAL = 70,
+    HOST_EXIT_FORCED = 75, /* work was given back by force */
+    HOST_EXIT_CONFIG = 78
+};
+
+struct host {
+    struct config *config; /* a reference */
+    struct loop *loop;     /* the broker thread's */
+    struct random random;
+    struct list brokers;
+    struct list consumers;
+    struct runner **runners;
+    size_t runner_count;
+    struct order *reports; /* one for each runner, as are the next two */
+    struct order *cancels;
+    struct order *quits;
+    bool *reporting; /* for each: the report is under way */
+    struct signals *signals;
+    struct drain drain;
+    struct timer watchdog;
+    struct timer status;
+    bool ready; /* READY=1 was said */
+    uint64_t started_ns;
+};
+
+/*
+ * Load the plugins and make everything. Consumers whose plugin cannot be loaded are left out, with an error in
+ * the log; ACKD_E_CONFIG if none is left, or if settings are wrong. Takes a reference to @config.
+ */
+ACKD_MUST_CHECK int host_new(struct config *config, struct host **ret_host);
+/* Run until a signal ends it. Returns the exit status. */
+int host_run(struct host *host);
+/* Not after HOST_EXIT_FORCED: handlers may still run. */
+void host_free(struct host **host);
+
+/* Begin to stop, or hurry: what a signal does. */
+void host_stop(struct host *host);
+
+/* Have loop @runner log what its tasks do; nothing if it is at it. @forced: as the survivors of a stop. */
+void host_report(struct host *host, size_t runner, bool forced);
+
+struct loop *host_loop(const struct host *host);
+struct random *host_random(struct host *host);
+/* An error and its causes in one line. */
+void host_error_line(const struct ackd_error *error, char *line, size_t size);
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* job - making and freeing; what happens to it is the business of runner, dispatch and settle. */
+#include <config.h>
+
+#include "host/job.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+
+static const char *const job_state_names[] = {
+#define JOB_STATE(name, text) text,
+#include "host/job.def"
+#undef JOB_STATE
+};
+
+const char *job_state_name(enum job_state state)
+{
+    ackd_assert(state < JOB_STATE_COUNT);
+    return job_state_names[state];
+}
+
+struct job *job_init(struct delivery *delivery, struct consumer *consumer,
+                     const char *consumer_name, const char *queue)
+{
+    struct job *job = delivery->extra;
+    job->crossing.kind = CROSSING_JOB;
+    job->consumer = consumer;
+    job->delivery = delivery;
+    job->message = (struct ackd_message){
+        .delivery = delivery, .consumer = consumer_name, .queue = queue, .attempt = 1};
+    list_init(&job->node);
+    list_init(&job->running);
+    job->fields[0] = (struct ackd_log_field)ACKD_FIELD("consumer", consumer_name);
+    job->fields[1] = (struct ackd_log_field)ACKD_FIELD("queue", queue);
+    job->fields[2] = (struct ackd_log_field)ACKD_FIELD_INT("tag", delivery->tag);
+    job->log = (struct log_context){.fields = job->fields, .count = 3};
+    if (delivery->properties.message_id != NULL) {
+        job->fields[3] =
+            (struct ackd_log_field)ACKD_FIELD("message_id", delivery->properties.message_id);
+        job->log.count = 4;
+    }
+    return job;
+}
+
+void job_free(struct job **job)
+{
+    struct job *freed = *job;
+    if (freed == NULL)
+        return;
+    *job = NULL;
+    ackd_assert(!timer_armed(&freed->pause));
+    list_remove(&freed->node);
+    ackd_error_unref(freed->error);
+    struct delivery *delivery = freed->delivery;
+    delivery_free(&delivery);
+}
+
+/* FNV-1a, for its brevity: a collision only makes a message wait longer. */
+static uint64_t job_mix(uint64_t hash, const void *bytes, size_t size)
+{
+    const unsigned char *at = bytes;
+    for (size_t i = 0; i < size; i++)
+        hash = (hash ^ at[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+enum { JOB_FINGERPRINT_BODY = 4096 };
+
+uint64_t job_fingerprint(const struct job *job)
+{
+    const struct delivery *delivery = job->delivery;
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    hash = job_mix(hash, job->message.consumer, strlen(job->message.consumer));
+    if (delivery->properties.message_id != NULL) {
+        const char *id = delivery->properties.message_id;
+        return job_mix(hash, id, strlen(id));
+    }
+    size_t size = delivery->body.size;
+    hash = job_mix(hash, delivery->routing_key, strlen(delivery->routing_key));
+    hash = job_mix(hash, &size, sizeof size);
+    if (size > 0)
+        hash = job_mix(hash, delivery->body.data,
+                       size < JOB_FINGERPRINT_BODY ? size : JOB_FINGERPRINT_BODY);
+    return hash;
+}

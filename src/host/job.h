@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * job - one message on its way through the host, from the delivery to the answer.
+ *
+ * Lives in its delivery's own memory, so it costs no allocation. It belongs to the broker thread,
+ * but for the time between runner_send and runner_receive, when it is the runner's.
+ */
+#ifndef ACKD_HOST_JOB_H
+#define ACKD_HOST_JOB_H
+
+#include <ackd/error.h>
+#include <ackd/task.h>
+
+#include "base/log.h"
+#include "base/timer.h"
+#include "broker/publisher.h"
+#include "host/message.h"
+#include "ledger/ledger.h"
+
+enum job_state {
+#define JOB_STATE(name, text) JOB_##name,
+#include "host/job.def"
+#undef JOB_STATE
+    JOB_STATE_COUNT
+};
+
+/* What goes over a bridge, and comes back over the other: the first member of each. */
+enum crossing_kind {
+    CROSSING_JOB,    /* a message; back with its verdict */
+    CROSSING_START,  /* a station: call start(); back with its result */
+    CROSSING_STOP,   /* a station: call stop(); back with its result */
+    CROSSING_CANCEL, /* an order: cancel every message that runs; back when that is asked */
+    CROSSING_REPORT, /* an order: log what the tasks do; back when that is done */
+    CROSSING_QUIT    /* an order: end the loop; does not come back */
+};
+
+struct crossing {
+    enum crossing_kind kind;
+};
+
+struct station;
+struct consumer;
+struct dead_letter;
+
+enum { JOB_FIELDS = 4 };
+
+struct job {
+    struct crossing crossing;
+    enum job_state state;
+    struct list
+        node; /* in the consumer's list of its state; while RUNNING also the runner's: `running` */
+    struct ledger_entry entry;
+    struct consumer *consumer;
+    struct delivery *delivery;
+    struct ackd_message message;
+    struct timer pause;              /* while PAUSING */
+    enum ledger_answer answer;       /* after the pause */
+    struct dead_letter *dead_letter; /* while PUBLISHING */
+
+    struct station *station; /* where it runs */
+    struct list running;     /* the runner's list */
+    struct ackd_task *task;  /* borrowed, while it runs */
+    struct log_context log;
+    struct ackd_log_field fields[JOB_FIELDS];
+    uint64_t started_ns;
+
+    enum ackd_verdict verdict;      /* with which it came back */
+    const struct ackd_error *error; /* owned; NULL without a failure */
+    uint64_t delay_ms;              /* wished by ackd_retry_after; 0: none */
+    bool failed_during_shutdown;
+};
+
+const char *job_state_name(enum job_state state);
+/* Make the job of @delivery in its extra memory. */
+struct job *job_init(struct delivery *delivery, struct consumer *consumer,
+                     const char *consumer_name, const char *queue);
+/* Free it with its delivery. */
+void job_free(struct job **job);
+/* A number that is the same for each delivery of the same message, as far as can be told. */
+uint64_t job_fingerprint(const struct job *job);
+
+#endif
