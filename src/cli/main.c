@@ -3,9 +3,7 @@
  * it. */
 #include <config.h>
 
-#include <ackd/abi.h>
-
-ACKD_API int ackd_main(int argc, char **argv);
+#include "cli/ackd.h"
 
 int main(int argc, char **argv)
 {

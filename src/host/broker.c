@@ -116,8 +116,7 @@ static int broker_set_up(struct broker *broker, uint64_t message_max)
                                   .verify = config->tls_verify};
         ACKD_TRY(tls_new(&tls, &broker->tls));
     }
-    ACKD_TRY(
-        delivery_pool_new(sizeof(struct job), BROKER_DELIVERIES_KEPT, &broker->deliveries));
+    ACKD_TRY(delivery_pool_new(sizeof(struct job), BROKER_DELIVERIES_KEPT, &broker->deliveries));
     ACKD_TRY(broker_new_link(broker, "consuming", message_max, &broker->consuming));
     ACKD_TRY(broker_new_link(broker, "publishing", message_max, &broker->publishing));
     ACKD_TRY(publisher_new(broker->publishing, &broker->publisher));

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * broker - one configured broker as the host sees it: a connection that consumes and one that publishes.
+ * broker - one configured broker as the host sees it: a connection that consumes and one that
+ * publishes.
  *
- * They are apart because a broker under alarm stops reading a connection that has published, and would then
- * not see its acknowledgements.
+ * They are apart because a broker under alarm stops reading a connection that has published, and
+ * would then not see its acknowledgements.
  */
 #ifndef ACKD_HOST_BROKER_H
 #define ACKD_HOST_BROKER_H
@@ -26,13 +27,14 @@ struct broker {
     struct link *publishing;
     struct publisher *publisher;
     struct topology *topology;
-    uint64_t held;       /* bytes of bodies held now */
-    uint64_t held_max;   /* above it reading stops; below the half of it reading goes on */
-    bool was_up;         /* the consuming link has been up */
-    bool tried;          /* ... or a try has failed */
+    uint64_t held;     /* bytes of bodies held now */
+    uint64_t held_max; /* above it reading stops; below the half of it reading goes on */
+    bool was_up;       /* the consuming link has been up */
+    bool tried;        /* ... or a try has failed */
 };
 
-/* @held_max, bytes: the sum of the buffers of its consumers. @message_max: the largest of theirs. */
+/* @held_max, bytes: the sum of the buffers of its consumers. @message_max: the largest of theirs.
+ */
 ACKD_MUST_CHECK int broker_new(struct host *host, const struct config_broker *config,
                                uint64_t held_max, uint64_t message_max, struct broker **ret_broker);
 void broker_free(struct broker **broker);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* consumer - see the header. What starts when is dispatch's business, what becomes of it settle's. */
+/* consumer - see the header. What starts when is dispatch's business, what becomes of it settle's.
+ */
 #include <config.h>
 
 #include "host/consumer.h"
@@ -65,10 +66,11 @@ static void consumer_delivery(struct delivery *delivery, void *arg)
 static void consumer_canceled(uint64_t retry_ms, void *arg)
 {
     struct consumer *consumer = arg;
-    snprintf(consumer->reason, sizeof consumer->reason,
-             "the broker cancelled the subscription to '%s': was the queue deleted, or did it move? "
-             "Next try in %" PRIu64 " ms",
-             consumer->config->queue, retry_ms);
+    snprintf(
+        consumer->reason, sizeof consumer->reason,
+        "the broker cancelled the subscription to '%s': was the queue deleted, or did it move? "
+        "Next try in %" PRIu64 " ms",
+        consumer->config->queue, retry_ms);
     consumer_log(consumer, ACKD_LOG_WARNING, "canceled", consumer->reason);
 }
 
@@ -306,8 +308,8 @@ void consumer_move(struct consumer *consumer, struct job *job, enum job_state st
     static const unsigned moves[JOB_STATE_COUNT] = {
         [JOB_QUEUED] = 1U << JOB_RUNNING | 1U << JOB_PUBLISHING | 1U << JOB_SETTLED |
                        1U << JOB_PARKED | 1U << JOB_PAUSING,
-        [JOB_RUNNING] = 1U << JOB_PAUSING | 1U << JOB_PUBLISHING | 1U << JOB_SETTLED |
-                        1U << JOB_ABANDONED,
+        [JOB_RUNNING] =
+            1U << JOB_PAUSING | 1U << JOB_PUBLISHING | 1U << JOB_SETTLED | 1U << JOB_ABANDONED,
         [JOB_PAUSING] = 1U << JOB_SETTLED,
         [JOB_PUBLISHING] = 1U << JOB_PAUSING | 1U << JOB_SETTLED,
         [JOB_PARKED] = 1U << JOB_SETTLED,

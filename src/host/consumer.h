@@ -45,8 +45,8 @@ struct consumer {
     uint64_t start_again_ms;
     struct topology_wish dead_letter; /* the queue, and whether it is there */
     bool dead_letter_ready;
-    bool subscribed;         /* subscription_start was called */
-    bool tried;              /* a subscription was made, or has failed: see READY */
+    bool subscribed; /* subscription_start was called */
+    bool tried;      /* a subscription was made, or has failed: see READY */
     bool stopping;
     char reason[CONSUMER_REASON_SIZE]; /* why it does not consume; "" if it does */
     struct consumer_counts counts;

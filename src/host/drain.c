@@ -55,6 +55,15 @@ static void drain_enter(struct host *host, enum drain_stage stage)
     notify_send(state);
 }
 
+/* start() calls that have not come back. */
+static size_t drain_starting(const struct host *host)
+{
+    size_t count = 0;
+    list_for_each (node, &host->consumers)
+        count += LIST_ITEM(node, consumer, node)->stations_starting;
+    return count;
+}
+
 static void drain_arm(struct host *host, struct timer *timer, uint64_t ms)
 {
     timer_start(loop_timers(host->loop), timer, timer_after_ms(loop_now_ns(host->loop), ms));
@@ -65,10 +74,9 @@ static void drain_cancel(struct host *host)
 {
     drain_enter(host, DRAIN_CANCELING);
     for (size_t i = 0; i < host->runner_count; i++) {
-        host->cancels[i] = (struct order){.crossing = {CROSSING_CANCEL},
-                                          .reason = ACKD_CANCEL_SHUTDOWN};
-        runner_send(host->runners[i], &host->cancels[i].crossing);
-        runner_flush(host->runners[i]);
+        host->orders[i].cancel =
+            (struct order){.crossing = {CROSSING_CANCEL}, .reason = ACKD_CANCEL_SHUTDOWN};
+        host_order(host, i, &host->orders[i].cancel);
     }
 }
 
@@ -87,7 +95,7 @@ static void drain_name_survivor(const struct host *host, const struct job *job)
 /* The hard limit: what still runs is given back over its handler's head. */
 static void drain_force(struct host *host)
 {
-    host->drain.forced = drain_count(host, JOB_RUNNING) > 0;
+    host->drain.forced = drain_count(host, JOB_RUNNING) + drain_starting(host) > 0;
     drain_enter(host, DRAIN_FORCING);
     list_for_each (node, &host->consumers) {
         struct consumer *consumer = LIST_ITEM(node, consumer, node);
@@ -158,7 +166,8 @@ void drain_init(struct drain *drain)
     timer_init(&drain->extra, drain_extra_over);
 }
 
-/* Nothing new starts; what has not started goes back in order; what waits for its pause goes back now. */
+/* Nothing new starts; what has not started goes back in order; what waits for its pause goes back
+ * now. */
 static void drain_stop_consuming(struct consumer *consumer)
 {
     consumer->stopping = true;
@@ -196,6 +205,11 @@ void drain_begin(struct host *host)
     drain_arm(host, &drain->hard, budget_ms);
     list_for_each (node, &host->consumers)
         drain_stop_consuming(LIST_ITEM(node, consumer, node));
+    for (size_t i = 0; i < host->runner_count && drain_starting(host) > 0; i++) {
+        host->orders[i].cancel_starts = (struct order){
+            .crossing = {CROSSING_CANCEL}, .reason = ACKD_CANCEL_SHUTDOWN, .starts_only = true};
+        host_order(host, i, &host->orders[i].cancel_starts);
+    }
 }
 
 static bool drain_consumers_are(const struct host *host, bool (*is)(const struct consumer *))
@@ -254,7 +268,7 @@ void drain_go_on(struct host *host)
 {
     struct drain *drain = &host->drain;
     if ((drain->stage == DRAIN_FINISHING || drain->stage == DRAIN_CANCELING) &&
-        drain_count(host, JOB_RUNNING) == 0)
+        drain_count(host, JOB_RUNNING) + drain_starting(host) == 0)
         drain_stop_hooks(host);
     if (drain->stage == DRAIN_FORCING)
         drain_stop_hooks(host);

@@ -2,9 +2,9 @@
 /*
  * drain - stopping, in stages, within one budget, with nothing lost at any of them.
  *
- * What arrives is given back; what has not started is given back in order; what is in flight may finish, is
- * then asked to stop, and is at last given back over its handler's head. Then confirms, acknowledgements,
- * channel.close and connection.close with their answers.
+ * What arrives is given back; what has not started is given back in order; what is in flight may
+ * finish, is then asked to stop, and is at last given back over its handler's head. Then confirms,
+ * acknowledgements, channel.close and connection.close with their answers.
  *
  *   G1  Stages only go forward, and each is logged once.
  *   G2  Every stage ends by itself: by its work being done, or by the budget.
@@ -38,7 +38,8 @@ struct drain {
 
 const char *drain_stage_name(enum drain_stage stage);
 void drain_init(struct drain *drain);
-/* Begin; or, if it has begun, go to the next stage without waiting: a second signal cancels, a third forces. */
+/* Begin; or, if it has begun, go to the next stage without waiting: a second signal cancels, a
+ * third forces. */
 void drain_begin(struct host *host);
 /* Once per turn: go on if the stage's work is done. */
 void drain_go_on(struct host *host);

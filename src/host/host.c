@@ -18,8 +18,8 @@
 
 enum {
     HOST_STATUS_MS = 5000,
-    HOST_QUIT_MS = 1000,  /* for the loops to end after everything is done */
-    HOST_ORDERS = 8       /* crossings of a runner beside messages and hooks */
+    HOST_QUIT_MS = 1000, /* for the loops to end after everything is done */
+    HOST_ORDERS = 8      /* crossings of a runner beside messages and hooks */
 };
 
 struct loop *host_loop(const struct host *host)
@@ -45,14 +45,20 @@ void host_error_line(const struct ackd_error *error, char *line, size_t size)
     }
 }
 
+void host_order(struct host *host, size_t runner, struct order *order)
+{
+    runner_send(host->runners[runner], &order->crossing);
+    runner_flush(host->runners[runner]);
+}
+
 void host_report(struct host *host, size_t runner, bool forced)
 {
-    if (host->reporting[runner])
+    struct host_orders *orders = &host->orders[runner];
+    if (orders->reporting)
         return;
-    host->reporting[runner] = true;
-    host->reports[runner] = (struct order){.crossing = {CROSSING_REPORT}, .forced = forced};
-    runner_send(host->runners[runner], &host->reports[runner].crossing);
-    runner_flush(host->runners[runner]);
+    orders->reporting = true;
+    orders->report = (struct order){.crossing = {CROSSING_REPORT}, .forced = forced};
+    host_order(host, runner, &orders->report);
 }
 
 static void host_receive(struct host *host, size_t index)
@@ -63,7 +69,7 @@ static void host_receive(struct host *host, size_t index)
             struct job *job = LIST_ITEM(crossing, job, crossing);
             settle_verdict(job->consumer, job);
         } else if (crossing->kind == CROSSING_REPORT) {
-            host->reporting[index] = false;
+            host->orders[index].reporting = false;
         } else if (crossing->kind == CROSSING_START || crossing->kind == CROSSING_STOP) {
             struct station *station = LIST_ITEM(crossing, station, crossing);
             consumer_station_back(station->owner, station);
@@ -92,8 +98,7 @@ static void host_say_ready(struct host *host)
     notify_send(state);
     struct ackd_log_field fields[] = {
         ACKD_FIELD_INT("consumers", count), ACKD_FIELD_INT("consuming", consuming),
-        ACKD_FIELD_INT("after_ms",
-                       (loop_now_ns(host->loop) - host->started_ns) / NS_PER_MS)};
+        ACKD_FIELD_INT("after_ms", (loop_now_ns(host->loop) - host->started_ns) / NS_PER_MS)};
     ackd_log_event(ACKD_LOG_INFO, "ready", fields, 3, "%zu of %zu consumers consume", consuming,
                    count);
 }
@@ -133,9 +138,10 @@ static void host_signal(int number, void *arg)
                                    "take a new configuration");
     } else if (number == SIGQUIT) {
         for (size_t i = 0; i < host->runner_count; i++) {
-            if (host->reporting[i])
-                ackd_log_warning("stuck", "loop %zu has not answered the last report: a handler "
-                                          "holds it",
+            if (host->orders[i].reporting)
+                ackd_log_warning("stuck",
+                                 "loop %zu has not answered the last report: a handler "
+                                 "holds it",
                                  i);
             host_report(host, i, false);
         }
@@ -150,11 +156,11 @@ static void host_watchdog_due(struct timer *timer)
 {
     struct host *host = LIST_ITEM(timer, host, watchdog);
     notify_send("WATCHDOG=1");
-    timer_start(loop_timers(host->loop), timer,
-                loop_now_ns(host->loop) + notify_watchdog_ns() / 2);
+    timer_start(loop_timers(host->loop), timer, loop_now_ns(host->loop) + notify_watchdog_ns() / 2);
 }
 
-/* What `systemctl status` shows. Only where a service manager listens: an idle host makes no wake-ups. */
+/* What `systemctl status` shows. Only where a service manager listens: an idle host makes no
+ * wake-ups. */
 static void host_status_due(struct timer *timer)
 {
     struct host *host = LIST_ITEM(timer, host, status);
@@ -211,12 +217,8 @@ static int host_make_runners(struct host *host)
     list_for_each (node, &host->consumers)
         capacity += LIST_ITEM(node, consumer, node)->config->concurrency + 2;
     host->runners = calloc(count, sizeof *host->runners);
-    host->reports = calloc(count, sizeof *host->reports);
-    host->cancels = calloc(count, sizeof *host->cancels);
-    host->quits = calloc(count, sizeof *host->quits);
-    host->reporting = calloc(count, sizeof *host->reporting);
-    if (host->runners == NULL || host->reports == NULL || host->cancels == NULL ||
-        host->quits == NULL || host->reporting == NULL)
+    host->orders = calloc(count, sizeof *host->orders);
+    if (host->runners == NULL || host->orders == NULL)
         return ackd_fail(ACKD_E_NOMEM, "%zu handler loops", count);
     for (size_t i = 0; i < count; i++) {
         char name[16];
@@ -353,9 +355,8 @@ static uint64_t host_quit_turn(void *arg)
 static bool host_end_runners(struct host *host)
 {
     for (size_t i = 0; i < host->runner_count; i++) {
-        host->quits[i] = (struct order){.crossing = {CROSSING_QUIT}};
-        runner_send(host->runners[i], &host->quits[i].crossing);
-        runner_flush(host->runners[i]);
+        host->orders[i].quit = (struct order){.crossing = {CROSSING_QUIT}};
+        host_order(host, i, &host->orders[i].quit);
     }
     loop_set_turn(host->loop, host_quit_turn, host);
     timer_init(&host->status, host_quit_due);
@@ -420,10 +421,7 @@ void host_free(struct host **host)
     for (size_t i = 0; i < freed->runner_count; i++)
         runner_free(&freed->runners[i]);
     free(freed->runners);
-    free(freed->reports);
-    free(freed->cancels);
-    free(freed->quits);
-    free(freed->reporting);
+    free(freed->orders);
     loop_free(&freed->loop);
     config_unref(&freed->config);
     free(freed);

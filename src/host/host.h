@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * host - the daemon as a whole, on the broker thread: brokers, consumers, runners, and an orderly end.
+ * host - the daemon as a whole, on the broker thread: brokers, consumers, runners, and an orderly
+ * end.
  *
  * It is one worker: floors 0 to 4 in one process. It knows nothing of command lines.
  */
@@ -24,6 +25,15 @@ enum {
     HOST_EXIT_CONFIG = 78
 };
 
+/* What a runner can be told; each of these is under way at most once at a time. */
+struct host_orders {
+    struct order report;
+    struct order cancel_starts; /* at the beginning of a stop: start() calls that have not ended */
+    struct order cancel;
+    struct order quit;
+    bool reporting;
+};
+
 struct host {
     struct config *config; /* a reference */
     struct loop *loop;     /* the broker thread's */
@@ -32,10 +42,7 @@ struct host {
     struct list consumers;
     struct runner **runners;
     size_t runner_count;
-    struct order *reports; /* one for each runner, as are the next two */
-    struct order *cancels;
-    struct order *quits;
-    bool *reporting; /* for each: the report is under way */
+    struct host_orders *orders; /* for each runner */
     struct signals *signals;
     struct drain drain;
     struct timer watchdog;
@@ -45,8 +52,9 @@ struct host {
 };
 
 /*
- * Load the plugins and make everything. Consumers whose plugin cannot be loaded are left out, with an error in
- * the log; ACKD_E_CONFIG if none is left, or if settings are wrong. Takes a reference to @config.
+ * Load the plugins and make everything. Consumers whose plugin cannot be loaded are left out, with
+ * an error in the log; ACKD_E_CONFIG if none is left, or if settings are wrong. Takes a reference
+ * to @config.
  */
 ACKD_MUST_CHECK int host_new(struct config *config, struct host **ret_host);
 /* Run until a signal ends it. Returns the exit status. */
@@ -57,7 +65,10 @@ void host_free(struct host **host);
 /* Begin to stop, or hurry: what a signal does. */
 void host_stop(struct host *host);
 
-/* Have loop @runner log what its tasks do; nothing if it is at it. @forced: as the survivors of a stop. */
+/* Send @order, which must not be under way, to loop @runner. */
+void host_order(struct host *host, size_t runner, struct order *order);
+/* Have loop @runner log what its tasks do; nothing if it is at it. @forced: as the survivors of a
+ * stop. */
 void host_report(struct host *host, size_t runner, bool forced);
 
 struct loop *host_loop(const struct host *host);

@@ -19,6 +19,7 @@ struct runner {
     struct bridge in;    /* from the broker thread */
     struct bridge out;   /* to it */
     struct list running; /* jobs */
+    struct list hooks;   /* stations whose start() or stop() runs */
     atomic_bool quit;
 };
 
@@ -131,6 +132,7 @@ static void runner_hook_done(struct ackd_task *task, int code, const struct ackd
     struct station *station = arg;
     (void)task;
     (void)reason;
+    list_remove(&station->hook);
     ackd_error_unref(station->error);
     station->code = code;
     station->error = ackd_error_ref(error);
@@ -147,18 +149,32 @@ static void runner_begin_hook(struct runner *runner, struct station *station)
                                   .name = name,
                                   .stack_size = station->stack_size,
                                   .done = runner_hook_done};
-    int code = scheduler_spawn(runner->scheduler, &root, NULL);
+    list_init(&station->hook);
+    list_append(&runner->hooks, &station->hook);
+    int code = scheduler_spawn(runner->scheduler, &root, &station->task);
     if (code != ACKD_OK)
         runner_hook_done(NULL, code, error_for(code), ACKD_CANCEL_NONE, station);
+}
+
+static void runner_cancel(struct runner *runner, const struct order *order)
+{
+    list_for_each (node, &runner->hooks) {
+        struct station *station = LIST_ITEM(node, station, hook);
+        if (station->crossing.kind == CROSSING_START)
+            ackd_task_cancel(station->task, order->reason);
+    }
+    if (order->starts_only)
+        return;
+    list_for_each (node, &runner->running) {
+        struct job *job = LIST_ITEM(node, job, running);
+        ackd_task_cancel(job->task, order->reason);
+    }
 }
 
 static void runner_obey(struct runner *runner, struct order *order)
 {
     if (order->crossing.kind == CROSSING_CANCEL) {
-        list_for_each (node, &runner->running) {
-            struct job *job = LIST_ITEM(node, job, running);
-            ackd_task_cancel(job->task, order->reason);
-        }
+        runner_cancel(runner, order);
     } else if (order->crossing.kind == CROSSING_REPORT) {
         report_tasks(runner->scheduler, order->forced);
     } else {
@@ -201,6 +217,7 @@ int runner_new(const struct runner_options *options, struct runner **ret_runner)
     if (runner == NULL)
         return ackd_fail(ACKD_E_NOMEM, "a handler loop");
     list_init(&runner->running);
+    list_init(&runner->hooks);
     struct scheduler_options scheduler = {.name = options->name,
                                           .now_ns = runner_now_ns,
                                           .wake = runner_wake,

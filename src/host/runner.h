@@ -39,7 +39,8 @@ struct station {
 struct order {
     struct crossing crossing;
     enum ackd_cancel_reason reason;
-    bool forced; /* REPORT: these are survivors of a stop, not an answer to a question */
+    bool starts_only; /* CANCEL: only start() calls, no messages */
+    bool forced;      /* REPORT: these are survivors of a stop, not an answer to a question */
 };
 
 struct runner_options {

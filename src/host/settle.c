@@ -11,7 +11,7 @@
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "host/deadletter.h"
+#include "host/dead_letter.h"
 #include "host/host.h"
 
 enum { SETTLE_PAUSE_MAX_MS = 5000, SETTLE_LINE_SIZE = 1024 };
@@ -97,8 +97,8 @@ static void settle_dead_done(struct dead_letter *letter, struct job *job, int co
     uint32_t failures = attempts_failed(&consumer->attempts, job_fingerprint(job));
     uint64_t pause_ms = attempts_pause_ms(failures);
     settle_log(job, ACKD_LOG_ERROR, "dead-letter-failed",
-               "it could not be copied to its dead-letter queue and goes back", ackd_error_current(),
-               pause_ms);
+               "it could not be copied to its dead-letter queue and goes back",
+               ackd_error_current(), pause_ms);
     settle_later(consumer, job, LEDGER_RELEASE, pause_ms);
 }
 
@@ -170,7 +170,8 @@ void settle_verdict(struct consumer *consumer, struct job *job)
         break;
     case ACKD_VERDICT_ORPHAN:
         consumer->counts.orphaned++;
-        settle_answer(consumer, job, LEDGER_RELEASE); /* stale by now, unless it was told so early */
+        settle_answer(consumer, job,
+                      LEDGER_RELEASE); /* stale by now, unless it was told so early */
         break;
     }
 }
@@ -210,7 +211,8 @@ void settle_flush(struct consumer *consumer)
             consumer_forget(consumer, job);
     }
     if (code != ACKD_OK)
-        link_fail(consumer->broker->consuming); /* an answer that is not sent must not be forgotten */
+        link_fail(
+            consumer->broker->consuming); /* an answer that is not sent must not be forgotten */
 }
 
 void settle_lost(struct consumer *consumer)

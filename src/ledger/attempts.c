@@ -4,6 +4,7 @@
 
 #include "ledger/attempts.h"
 
+#include <stddef.h>
 #include <string.h>
 
 void attempts_init(struct attempts *attempts)
@@ -12,10 +13,21 @@ void attempts_init(struct attempts *attempts)
 }
 
 /* The upper bits of a product depend on all bits of a fingerprint, however poor it is. */
-static struct attempts_place *attempts_place(struct attempts *attempts, uint64_t fingerprint)
+static size_t attempts_index(uint64_t fingerprint)
 {
     uint64_t mixed = (fingerprint ^ (fingerprint >> 32)) * UINT64_C(0x9e3779b97f4a7c15);
-    return &attempts->places[mixed >> (64 - ATTEMPTS_BITS)];
+    return (size_t)(mixed >> (64 - ATTEMPTS_BITS));
+}
+
+static struct attempts_place *attempts_place(struct attempts *attempts, uint64_t fingerprint)
+{
+    return &attempts->places[attempts_index(fingerprint)];
+}
+
+uint32_t attempts_count(const struct attempts *attempts, uint64_t fingerprint)
+{
+    const struct attempts_place *place = &attempts->places[attempts_index(fingerprint)];
+    return place->fingerprint == fingerprint ? place->count : 0;
 }
 
 uint32_t attempts_failed(struct attempts *attempts, uint64_t fingerprint)

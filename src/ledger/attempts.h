@@ -33,6 +33,8 @@ struct attempts {
 void attempts_init(struct attempts *attempts);
 /* It failed once more. Returns how often it did, 1 for the first time that is remembered. */
 uint32_t attempts_failed(struct attempts *attempts, uint64_t fingerprint);
+/* How often it failed, as far as is remembered; 0: not known to have failed. */
+uint32_t attempts_count(const struct attempts *attempts, uint64_t fingerprint);
 /* It is done with, in whatever way. */
 void attempts_done(struct attempts *attempts, uint64_t fingerprint);
 /* Milliseconds to wait after @count failures before it is given back; 0 for none. */

@@ -2,7 +2,7 @@
 /* dead_letter - see the header. */
 #include <config.h>
 
-#include "host/deadletter.h"
+#include "host/dead_letter.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -117,9 +117,8 @@ static void dead_letter_write_story(struct dead_letter *letter, const struct ack
         {"x-ackd-failed-at", dead_letter_time(letter)},
         {"x-ackd-host", dead_letter_text(letter, "%s", hostname)},
         {"x-ackd-consumer", job->message.consumer},
-        {"x-ackd-handler",
-         dead_letter_text(letter, "%s %s", handler->name,
-                          handler->version == NULL ? "" : handler->version)},
+        {"x-ackd-handler", dead_letter_text(letter, "%s %s", handler->name,
+                                            handler->version == NULL ? "" : handler->version)},
         {"x-ackd-original-queue", job->message.queue},
         {"x-ackd-original-exchange", job->delivery->exchange},
         {"x-ackd-original-routing-key", job->delivery->routing_key},

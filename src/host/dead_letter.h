@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * dead_letter - a copy of a message for its dead-letter queue, with the story of what happened to it.
+ * dead_letter - a copy of a message for its dead-letter queue, with the story of what happened to
+ * it.
  *
- * It keeps the body, the type, the ids, the time, the priority and the publisher's headers. It drops what
- * would act on the copy: CC and BCC (they duplicate), x-death and its like (a cycle check could drop it),
- * user-id (RabbitMQ closes the channel with 406 where it is not ours) and expiration.
+ * It keeps the body, the type, the ids, the time, the priority and the publisher's headers. It
+ * drops what would act on the copy: CC and BCC (they duplicate), x-death and its like (a cycle
+ * check could drop it), user-id (RabbitMQ closes the channel with 406 where it is not ours) and
+ * expiration.
  */
-#ifndef ACKD_HOST_DEADLETTER_H
-#define ACKD_HOST_DEADLETTER_H
+#ifndef ACKD_HOST_DEAD_LETTER_H
+#define ACKD_HOST_DEAD_LETTER_H
 
 #include "host/consumer.h"
 

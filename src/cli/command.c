@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* command - see the header. */
+#include <config.h>
+
+#include "cli/command.h"
+
+#include <ackd/error.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int command_usage(const char *name, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fprintf(stderr, "ackd %s: ", name);
+    vfprintf(stderr, format, args);
+    fprintf(stderr, ". Try 'ackd %s --help'\n", name);
+    va_end(args);
+    return COMMAND_USAGE;
+}
+
+void command_complain(const char *name)
+{
+    char text[2048];
+    ackd_error_format(ackd_error_current(), text, sizeof text);
+    fprintf(stderr, "ackd %s: %s", name, text);
+}
+
+const char *command_default_file(void)
+{
+    return ACKD_SYSCONFDIR "/ackd/ackd.yaml";
+}
+
+static const char *command_getenv(const char *name)
+{
+    return getenv(name);
+}
+
+int command_load_config(const char *name, const char *file, struct config **ret_config)
+{
+    struct config_errors errors = {0};
+    int code = config_load(file, command_getenv, ret_config, &errors);
+    for (size_t i = 0; i < errors.count; i++)
+        fprintf(stderr, "%s\n", errors.lines[i]);
+    if (code != ACKD_OK && errors.count == 0)
+        command_complain(name);
+    config_errors_free(&errors);
+    return code == ACKD_OK ? COMMAND_OK : COMMAND_CONFIG;
+}

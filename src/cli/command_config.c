@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* command config - the effective configuration, or the schema of its files. */
+#include <config.h>
+
+#include <ackd/error.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "cli/command.h"
+
+int command_config(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"schema", no_argument, NULL, 's'}, {0}};
+    const char *file = command_default_file();
+    bool schema = false;
+    int option;
+    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
+        if (option == 'c')
+            file = optarg;
+        else if (option == 's')
+            schema = true;
+        else
+            return COMMAND_USAGE;
+    }
+    if (optind < argc)
+        return command_usage(argv[0], "'%s' is one argument too many", argv[optind]);
+    struct config *config = NULL;
+    int status = schema ? COMMAND_OK : command_load_config(argv[0], file, &config);
+    if (status != COMMAND_OK)
+        return status;
+    int code = schema ? config_schema(stdout) : config_dump(config, stdout);
+    config_unref(&config);
+    if (code != ACKD_OK)
+        command_complain(argv[0]);
+    return code == ACKD_OK ? COMMAND_OK : COMMAND_INTERNAL;
+}

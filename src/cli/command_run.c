@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* command run - the daemon, in the foreground, as systemd wants it. */
+#include <config.h>
+
+#include <ackd/error.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "cli/command.h"
+#include "host/host.h"
+#include "io/logsink.h"
+#include "io/system.h"
+
+/* With the configuration and the log in place. */
+static int command_run_host(struct config *config)
+{
+    struct host *host = NULL;
+    if (host_new(config, &host) != ACKD_OK) {
+        char text[1024];
+        int code = ackd_error_code(ackd_error_current());
+        host_error_line(ackd_error_current(), text, sizeof text);
+        ackd_log_error("start-failed", "%s", text);
+        return code == ACKD_E_INTERNAL || code == ACKD_E_NOMEM ? COMMAND_INTERNAL : COMMAND_CONFIG;
+    }
+    int status = host_run(host);
+    if (status == HOST_EXIT_FORCED) {
+        /* A handler may still run: no destructor may pull its memory away. */
+        logsink_close();
+        _exit(status);
+    }
+    host_free(&host);
+    return status;
+}
+
+int command_run(int argc, char **argv)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
+    const char *file = command_default_file();
+    int option;
+    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
+        if (option != 'c')
+            return COMMAND_USAGE;
+        file = optarg;
+    }
+    if (optind < argc)
+        return command_usage(argv[0], "'%s' is one argument too many", argv[optind]);
+    struct config *config = NULL;
+    system_prepare();
+    int status = command_load_config(argv[0], file, &config);
+    if (status != COMMAND_OK)
+        return status;
+    log_set_level((enum ackd_log_level)config_log_level(config));
+    if (logsink_open((enum logsink_format)config_log_format(config)) != ACKD_OK) {
+        command_complain(argv[0]);
+        config_unref(&config);
+        return COMMAND_CONFIG;
+    }
+    ackd_log_info("starting", "ackd %s, configuration %s", PACKAGE_VERSION, file);
+    status = command_run_host(config);
+    config_unref(&config);
+    logsink_close();
+    return status;
+}
