@@ -221,7 +221,7 @@ static int host_make_runners(struct host *host)
     if (host->runners == NULL || host->orders == NULL)
         return ackd_fail(ACKD_E_NOMEM, "%zu handler loops", count);
     for (size_t i = 0; i < count; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "loop %zu", i);
         struct runner_options options = {.name = name,
                                          .owner = host->loop,
@@ -384,7 +384,7 @@ int host_run(struct host *host)
     }
     if (notify_watchdog_ns() > 0)
         host_watchdog_due(&host->watchdog);
-    if (notify_is_listened_to())
+    if (notify_wanted())
         host_status_due(&host->status);
     list_for_each (node, &host->brokers)
         broker_open(LIST_ITEM(node, broker, node));

@@ -32,6 +32,8 @@ struct station {
     size_t stack_size;              /* 0: the runner's */
     int code;                       /* of the last start() or stop() */
     const struct ackd_error *error; /* owned */
+    struct list hook;               /* in the runner\'s list, while start() or stop() runs */
+    struct ackd_task *task;         /* of the hook; the runner\'s */
     uint32_t running;               /* the broker thread's count of jobs here */
     bool started;
 };
