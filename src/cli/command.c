@@ -46,5 +46,9 @@ int command_load_config(const char *name, const char *file, struct config **ret_
     if (code != ACKD_OK && errors.count == 0)
         command_complain(name);
     config_errors_free(&errors);
+    if (code == ACKD_OK) {
+        for (const char *const *line = config_warnings(*ret_config); *line != NULL; line++)
+            fprintf(stderr, "%s\n", *line);
+    }
     return code == ACKD_OK ? COMMAND_OK : COMMAND_CONFIG;
 }

@@ -6,8 +6,24 @@
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/command.h"
+#include "plugin/plugin.h"
+
+/* Whether the handler's own table says so; a handler that cannot be loaded is judged by the key's name. */
+static bool command_config_is_secret(const struct config_consumer *consumer, const char *key,
+                                     void *arg)
+{
+    const struct config *config = arg;
+    struct plugin *plugin = NULL;
+    if (strstr(key, "password") != NULL || strstr(key, "secret") != NULL ||
+        strstr(key, "token") != NULL)
+        return true;
+    if (plugin_load(consumer->handler, config_plugin_path(config), NULL, &plugin) != ACKD_OK)
+        return false;
+    return plugin_is_secret(plugin, key);
+}
 
 int command_config(int argc, char **argv)
 {
@@ -30,7 +46,7 @@ int command_config(int argc, char **argv)
     int status = schema ? COMMAND_OK : command_load_config(argv[0], file, &config);
     if (status != COMMAND_OK)
         return status;
-    int code = schema ? config_schema(stdout) : config_dump(config, stdout);
+    int code = schema ? config_schema(stdout) : config_dump_with(config, command_config_is_secret, config, stdout);
     config_unref(&config);
     if (code != ACKD_OK)
         command_complain(argv[0]);
