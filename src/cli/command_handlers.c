@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "plugin/option.h"
 #include "plugin/plugin.h"
 
 struct command_handlers {
@@ -15,22 +16,9 @@ struct command_handlers {
     size_t found;
 };
 
-static const char *command_handlers_type(const struct ackd_option *option)
-{
-    static const char *const names[] = {"text",    "url",      "path", "secret", "number",
-                                        "boolean", "duration", "size", "choice", "list"};
-    return option->type < sizeof names / sizeof names[0] ? names[option->type] : "?";
-}
-
 static void command_handlers_option(const struct ackd_option *option)
 {
-    char key[128];
-    snprintf(key, sizeof key, "%s", option->name);
-    for (char *at = key; *at != '\0'; at++) {
-        if (*at == '_')
-            *at = '-';
-    }
-    printf("    %s (%s", key, command_handlers_type(option));
+    printf("    %s (%s", option->name, option_type_name(option));
     for (size_t i = 0; option->choices != NULL && option->choices[i] != NULL; i++)
         printf("%s%s", i == 0 ? ": " : ", ", option->choices[i]);
     if (option->required)

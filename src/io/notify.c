@@ -53,6 +53,12 @@ void notify_send(const char *state)
     errno = os_code;
 }
 
+bool notify_wanted(void)
+{
+    struct sockaddr_un address;
+    return notify_address(&address) != 0;
+}
+
 uint64_t notify_watchdog_ns(void)
 {
     uint64_t interval_us = 0;
@@ -64,6 +70,11 @@ uint64_t notify_watchdog_ns(void)
 void notify_send(const char *state)
 {
     (void)state;
+}
+
+bool notify_wanted(void)
+{
+    return false;
 }
 
 uint64_t notify_watchdog_ns(void)

@@ -32,6 +32,8 @@ void signals_close(struct signals **signals);
  * never blocks; failures are ignored.
  */
 void notify_send(const char *state);
+/* Whether a service manager listens at all. */
+bool notify_wanted(void);
 /* The interval in which WATCHDOG=1 is wanted, in ns; 0: not wanted. */
 uint64_t notify_watchdog_ns(void);
 

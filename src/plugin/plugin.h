@@ -26,6 +26,8 @@ ACKD_MUST_CHECK int plugin_load(const char *name, const char *const *path, const
 
 /* The descriptor, complete: members that an older plugin does not have are zero. */
 const struct ackd_consumer *plugin_consumer(const struct plugin *plugin);
+/* Whether its option @key is a secret; false for what it does not have. */
+bool plugin_is_secret(const struct plugin *plugin, const char *key);
 const char *plugin_file(const struct plugin *plugin);
 const char *plugin_build_id(const struct plugin *plugin); /* hexadecimal; "" if it has none */
 
