@@ -43,6 +43,12 @@ const struct ackd_consumer *plugin_consumer(const struct plugin *plugin)
     return &plugin->consumer;
 }
 
+bool plugin_is_secret(const struct plugin *plugin, const char *key)
+{
+    const struct ackd_option *option = option_find(plugin->consumer.options, key);
+    return option != NULL && option->type == ACKD_OPTION_SECRET;
+}
+
 const char *plugin_file(const struct plugin *plugin)
 {
     return plugin->file;

@@ -82,13 +82,6 @@ static void plugin_setting(const struct ackd_consumer *consumer,
                       ackd_error_text(ackd_error_current()));
 }
 
-bool plugin_is_secret(const struct plugin *plugin, const char *key)
-{
-    const struct ackd_consumer *consumer = plugin_consumer(plugin);
-    const struct ackd_option *option = option_find(consumer->options, key);
-    return option != NULL && option->type == ACKD_OPTION_SECRET;
-}
-
 static bool plugin_is_set(const struct config_setting *settings, size_t count, const char *key)
 {
     for (size_t i = 0; i < count; i++) {

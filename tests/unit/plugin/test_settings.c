@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../../plugins/good.h"
+#include "good.h"
 #include "main.h"
 #include "place.h"
 #include "plugin/plugin.h"
