@@ -64,7 +64,7 @@ static void try_print(struct try *try, const struct job *job, const char *verdic
     char text[1024] = "";
     (void)try;
     if (job->error != NULL)
-        host_error_line(job->error, text, sizeof text);
+        host_failure_line(job->error, text, sizeof text);
     printf("%" PRIu64 ": %s%s%s%s\n", job->delivery->tag, verdict, more,
            text[0] == '\0' ? "" : ": ", text);
 }
@@ -175,7 +175,7 @@ static void try_hook_back(struct try *try)
     struct station *station = &try->station;
     if (station->code != ACKD_OK) {
         char text[1024];
-        host_error_line(station->error, text, sizeof text);
+        host_failure_line(station->error, text, sizeof text);
         fprintf(stderr, "ackd try: %s of handler '%s' failed: %s\n",
                 station->crossing.kind == CROSSING_START ? "start()" : "stop()", try->handler,
                 text);

@@ -45,7 +45,11 @@ static void broker_down(struct link *link, uint64_t retry_ms, bool severe, void 
                                       ACKD_FIELD_INT("retry_ms", retry_ms)};
     if (link == broker->consuming)
         broker->tried = true;
-    ackd_log_event(severe ? ACKD_LOG_ERROR : ACKD_LOG_WARNING, "disconnected", fields, 3,
+    enum ackd_log_level level = severe ? ACKD_LOG_ERROR : ACKD_LOG_WARNING;
+    /* One line for one outage: where both are down, the consuming one speaks. */
+    if (link == broker->publishing && link_state(broker->consuming) != LINK_OPEN)
+        level = ACKD_LOG_DEBUG;
+    ackd_log_event(level, "disconnected", fields, 3,
                    "no connection for %s: %s; next try in %" PRIu64 " ms%s",
                    broker_link_name(broker, link), text, retry_ms,
                    severe ? ". This looks like a matter of configuration: see 'broker:'" : "");

@@ -84,18 +84,19 @@ static void consumer_lost(uint64_t retry_ms, void *arg)
     settle_lost(consumer);
     if (consumer->stopping)
         return;
+    if (retry_ms == 0) {
+        /* The link's own line says what happened; this is for who asks why. */
+        snprintf(consumer->reason, sizeof consumer->reason,
+                 "the connection is lost: %.300s; the broker redelivers %zu messages", text, open);
+        consumer_log(consumer, ACKD_LOG_DEBUG, "not-consuming", consumer->reason);
+        return;
+    }
     const char *hint = ackd_error_code(ackd_error_current()) == ACKD_E_NOT_FOUND
                            ? ": declare the queue, or correct 'queue:'"
                            : "";
-    if (retry_ms > 0)
-        snprintf(consumer->reason, sizeof consumer->reason,
-                 "not consuming from '%.100s': %s%s; next try in %" PRIu64 " ms",
-                 consumer->config->queue, text, hint, retry_ms);
-    else
-        snprintf(consumer->reason, sizeof consumer->reason,
-                 "not consuming from '%.100s' until the connection is back; the broker redelivers "
-                 "%zu messages",
-                 consumer->config->queue, open);
+    snprintf(consumer->reason, sizeof consumer->reason,
+             "not consuming from '%.100s': %s%s; next try in %" PRIu64 " ms",
+             consumer->config->queue, text, hint, retry_ms);
     consumer_log(consumer, ACKD_LOG_WARNING, "not-consuming", consumer->reason);
 }
 

@@ -86,6 +86,8 @@ static const char *dead_letter_error(struct dead_letter *letter, const struct ac
     if (text == NULL)
         return ackd_error_text(error);
     ackd_error_format(error, text, length + 1);
+    if (length > 0 && text[length - 1] == '\n')
+        text[--length] = '\0';
     if (length > DEAD_LETTER_TEXT_MAX) {
         size_t half = (DEAD_LETTER_TEXT_MAX - sizeof cut) / 2;
         memcpy(text + half, cut, sizeof cut - 1);
@@ -164,7 +166,7 @@ int dead_letter_new(struct consumer *consumer, struct job *job, const struct ack
     letter->request.body = job->delivery->body;
     letter->request.done = dead_letter_published;
     char text[1024];
-    host_error_line(error, text, sizeof text);
+    host_failure_line(error, text, sizeof text);
     struct ackd_log_field fields[] = {ACKD_FIELD("error_id", letter->request.id),
                                       ACKD_FIELD("code", ackd_code_name(ackd_error_code(error))),
                                       ACKD_FIELD("dead_letter", consumer->config->dead_letter),

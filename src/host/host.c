@@ -34,6 +34,18 @@ struct random *host_random(struct host *host)
 
 void host_error_line(const struct ackd_error *error, char *line, size_t size)
 {
+    size_t length = 0;
+    line[0] = '\0';
+    for (; error != NULL && length + 1 < size; error = ackd_error_cause(error)) {
+        int os_code = ackd_error_errno(error);
+        length += (size_t)snprintf(line + length, size - length, "%s%s%s%s", length > 0 ? ": " : "",
+                                   ackd_error_text(error), os_code == 0 ? "" : ": ",
+                                   os_code == 0 ? "" : strerror(os_code));
+    }
+}
+
+void host_failure_line(const struct ackd_error *error, char *line, size_t size)
+{
     size_t length = ackd_error_format(error, line, size);
     if (length >= size)
         length = size - 1;

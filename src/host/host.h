@@ -73,7 +73,9 @@ void host_report(struct host *host, size_t runner, bool forced);
 
 struct loop *host_loop(const struct host *host);
 struct random *host_random(struct host *host);
-/* An error and its causes in one line. */
+/* What happened and why, in one line for an operator: texts of the error and of its causes. */
 void host_error_line(const struct ackd_error *error, char *line, size_t size);
+/* The same for who wrote the handler: codes, places and tasks, and all that failed besides. */
+void host_failure_line(const struct ackd_error *error, char *line, size_t size);
 
 #endif

@@ -23,7 +23,7 @@ static void settle_log(const struct job *job, enum ackd_log_level level, const c
     if (!ackd_log_enabled(level))
         return;
     char text[SETTLE_LINE_SIZE];
-    host_error_line(error, text, sizeof text);
+    host_failure_line(error, text, sizeof text);
     struct ackd_log_field fields[] = {ACKD_FIELD_INT("attempt", job->message.attempt),
                                       ACKD_FIELD("code", ackd_code_name(ackd_error_code(error))),
                                       ACKD_FIELD_INT("pause_ms", pause_ms)};
