@@ -32,6 +32,14 @@ static void derive_say(struct findings *findings, const struct section *section,
                  section_describe(section, part, where), text);
 }
 
+/* @text, which comes from the option, for an error: what is secret is not shown. */
+static const char *derive_quote(const struct section *section, enum options_section part,
+                                const char *key, const char *text, char *quote)
+{
+    const struct node *node = section_node(section, part, key);
+    return findings_quote(node != NULL && node->secret ? "(secret)" : text, quote);
+}
+
 static char *derive_printf(const struct derive *derive, const char *format, ...) ACKD_PRINTF(2, 3);
 static char *derive_printf(const struct derive *derive, const char *format, ...)
 {
@@ -117,10 +125,11 @@ static void derive_plaintext(const struct derive *derive, const struct section *
         derive_say(derive->findings, section, OPTIONS_BROKER, "uri",
                    "the password would go unencrypted to '%s': write amqps://, or "
                    "'allow-plaintext: true' if nobody can listen on the way",
-                   findings_quote(host, quote));
+                   derive_quote(section, OPTIONS_BROKER, "uri", host, quote));
     else if (host != NULL)
         derive_say(derive->warnings, section, OPTIONS_BROKER, "allow-plaintext",
-                   "the password goes unencrypted to '%s'", findings_quote(host, quote));
+                   "the password goes unencrypted to '%s'",
+                   derive_quote(section, OPTIONS_BROKER, "uri", host, quote));
 }
 
 static void derive_auth(const struct derive *derive, struct section *section, const struct uri *uri,
@@ -249,10 +258,11 @@ static void derive_choose_broker(const struct derive *derive, struct section *se
     if (nearest_name(&nearest) != NULL)
         derive_say(derive->findings, section, OPTIONS_CONSUMER, "broker",
                    "there is no broker '%s' (did you mean '%s'?)",
-                   findings_quote(values->broker, quote), nearest_name(&nearest));
+                   derive_quote(section, OPTIONS_CONSUMER, "broker", values->broker, quote),
+                   nearest_name(&nearest));
     else
         derive_say(derive->findings, section, OPTIONS_CONSUMER, "broker", "there is no broker '%s'",
-                   findings_quote(values->broker, quote));
+                   derive_quote(section, OPTIONS_CONSUMER, "broker", values->broker, quote));
 }
 
 /* A path as it is, or from the directory of its file; a name without surprises. */
@@ -277,13 +287,17 @@ static int derive_handler(const struct derive *derive, const struct section *sec
     return consumer->handler == NULL ? derive_no_memory() : ACKD_OK;
 }
 
-static int derive_dead_letter(const struct derive *derive, const struct section *section,
+static int derive_dead_letter(const struct derive *derive, struct section *section,
                               struct config_consumer *consumer)
 {
     if (consumer->dead_letter == NULL) {
         consumer->dead_letter = derive_printf(derive, "%s.dead", consumer->queue);
         if (consumer->dead_letter == NULL)
             return derive_no_memory();
+        /* A name made of a secret is one too. */
+        const struct node *queue = section_node(section, OPTIONS_CONSUMER, "queue");
+        if (queue != NULL && queue->secret)
+            section_set_node(section, OPTIONS_CONSUMER, "dead-letter", queue);
         if (strlen(consumer->dead_letter) > DERIVE_NAME_MAX)
             derive_say(derive->findings, section, OPTIONS_CONSUMER, "queue",
                        "with '.dead' behind it, it is longer than %d bytes: write 'dead-letter'",

@@ -143,9 +143,10 @@ static void document_attach(struct document *document, struct node *node)
                      first->key_place.file, first->key_place.line);
         return;
     }
-    if (parent->count == DOCUMENT_ENTRIES_MAX) { /* D1 */
-        findings_add(document->findings, &node->key_place, "more than %d entries",
-                     DOCUMENT_ENTRIES_MAX);
+    bool many = ++document->nodes > DOCUMENT_NODES_MAX;
+    if (many || parent->count == DOCUMENT_ENTRIES_MAX) { /* D1 */
+        findings_add(document->findings, &node->key_place, "more than %d %s",
+                     many ? DOCUMENT_NODES_MAX : DOCUMENT_ENTRIES_MAX, many ? "values" : "entries");
         document_stop(document);
         return;
     }
@@ -262,12 +263,6 @@ static void document_check_properties(struct document *document, const yaml_even
 static int document_event(struct document *document, const yaml_event_t *event)
 {
     document_check_properties(document, event);
-    if (++document->nodes > DOCUMENT_NODES_MAX) { /* D1 */
-        struct place place = document_place(document, &event->start_mark);
-        findings_add(document->findings, &place, "more than %d values", DOCUMENT_NODES_MAX);
-        document_stop(document);
-        return ACKD_OK;
-    }
     switch (event->type) {
     case YAML_SCALAR_EVENT:
         return document_scalar(document, event);

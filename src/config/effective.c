@@ -269,6 +269,12 @@ static void effective_settings(const struct effective *effective,
     }
 }
 
+static bool effective_has_tls(const struct section *section)
+{
+    const struct options_broker *values = section->values;
+    return values->out.tls;
+}
+
 /* The options of @part, and the sections within it. */
 static int effective_part(const struct effective *effective, const struct section *section,
                           enum options_section part, int indent)
@@ -283,6 +289,10 @@ static int effective_part(const struct effective *effective, const struct sectio
     for (size_t i = 0; i < count; i++) {
         if (inner[i].parent != part)
             continue;
+        if (inner[i].section == OPTIONS_TLS && !effective_has_tls(section)) {
+            fprintf(effective->out, "%*s# tls: the uri has no TLS\n", indent, "");
+            continue;
+        }
         fprintf(effective->out, "%*s%s:\n", indent, "", inner[i].key);
         ACKD_TRY(effective_part(effective, section, inner[i].section, indent + 2));
     }

@@ -65,7 +65,10 @@ static int expand_file(struct expansion *expansion, const char *inside)
         return ACKD_OK;
     }
     struct source source = {.bytes = NULL};
-    if (source_read(file, SOURCE_SECRET_MAX, true, &source) != ACKD_OK) {
+    int code = source_read(file, SOURCE_SECRET_MAX, true, &source);
+    if (code == ACKD_E_NOMEM)
+        return code;
+    if (code != ACKD_OK) {
         char after[256];
         snprintf(after, sizeof after, "' %s", ackd_error_text(ackd_error_current()));
         expand_wrong(expansion, "file '", file, after);
@@ -76,7 +79,6 @@ static int expand_file(struct expansion *expansion, const char *inside)
         size--;
     if (size > 0 && size < source.size && source.bytes[size - 1] == '\r')
         size--;
-    int code = ACKD_OK;
     if (!value_is_utf8(source.bytes, size, NULL)) {
         expand_wrong(expansion, "file '", file, "' is not text in UTF-8");
     } else {
