@@ -254,3 +254,11 @@ size_t log_format_json(const struct log_record *record, char *line, size_t size)
 {
     return log_format(record, line, size, true);
 }
+
+size_t log_escape(const char *text, char *line, size_t size)
+{
+    struct log_line out = {.at = line, .size = size - 1};
+    log_put_escaped(&out, text);
+    line[out.length] = '\0';
+    return out.length;
+}

@@ -43,5 +43,7 @@ const struct log_context *log_context_use(const struct log_context *context);
 size_t log_format_logfmt(const struct log_record *record, char *line, size_t size);
 /* The same as the inside of a JSON object, without braces. */
 size_t log_format_json(const struct log_record *record, char *line, size_t size);
+/* The escaping alone, cut and terminated in the same way. Returns the length written. */
+size_t log_escape(const char *text, char *line, size_t size);
 
 #endif
