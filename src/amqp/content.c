@@ -210,6 +210,7 @@ int content_end(struct connection *connection, uint16_t number, struct connectio
     if (content->left > 0)
         return TAKEN_SILENT;
     event->kind = content->returned ? CHANNEL_RETURNED : CHANNEL_DELIVERY;
+    event->channel = number; /* no frame head was read if only the rest of a body came */
     event->delivery = content->delivery;
     event->tag = content->delivery->tag;
     content->delivery = NULL;
