@@ -37,6 +37,8 @@ void settle_answer(struct consumer *consumer, struct job *job, enum ledger_answe
     int code = ledger_settle(&consumer->ledger, &job->entry, answer);
     if (code == ACKD_E_STALE) {
         consumer->counts.stale++; /* Z2 */
+        if (job->state == JOB_RUNNING)
+            consumer_move(consumer, job, JOB_SETTLED);
         consumer_forget(consumer, job);
         return;
     }
