@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "host/host.h"
+
 int command_usage(const char *name, const char *format, ...)
 {
     va_list args;
@@ -23,8 +25,8 @@ int command_usage(const char *name, const char *format, ...)
 void command_complain(const char *name)
 {
     char text[2048];
-    ackd_error_format(ackd_error_current(), text, sizeof text);
-    fprintf(stderr, "ackd %s: %s", name, text);
+    host_error_line(ackd_error_current(), text, sizeof text);
+    fprintf(stderr, "ackd %s: %s\n", name, text);
 }
 
 const char *command_default_file(void)
