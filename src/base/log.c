@@ -152,6 +152,15 @@ static void log_put_character(struct log_line *line, const unsigned char *at, si
     }
 }
 
+static void log_put_escaped(struct log_line *line, const char *text)
+{
+    for (const unsigned char *at = (const unsigned char *)text; *at != '\0' && !line->full;) {
+        size_t length = log_utf8_length(at);
+        log_put_character(line, at, length);
+        at += length == 0 ? 1 : length;
+    }
+}
+
 /* In quotes: when it is cut, the closing one is there all the same. */
 static void log_put_quoted(struct log_line *line, const char *text)
 {
@@ -161,11 +170,7 @@ static void log_put_quoted(struct log_line *line, const char *text)
     }
     line->at[line->length++] = '"';
     line->size--;
-    for (const unsigned char *at = (const unsigned char *)text; *at != '\0' && !line->full;) {
-        size_t length = log_utf8_length(at);
-        log_put_character(line, at, length);
-        at += length == 0 ? 1 : length;
-    }
+    log_put_escaped(line, text);
     line->size++;
     line->at[line->length++] = '"';
 }
@@ -257,6 +262,7 @@ size_t log_format_json(const struct log_record *record, char *line, size_t size)
 
 size_t log_escape(const char *text, char *line, size_t size)
 {
+    ackd_assert(size > 0);
     struct log_line out = {.at = line, .size = size - 1};
     log_put_escaped(&out, text);
     line[out.length] = '\0';
