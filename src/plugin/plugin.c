@@ -232,7 +232,7 @@ int plugin_load(const char *name, const char *const *path, const char *cache,
     int code = ACKD_OK;
     if (real == NULL)
         code = ackd_fail(errno == ENOENT ? ACKD_E_NOT_FOUND : ACKD_E_OS,
-                         "handler '%s' is not there: %s: %s", name, file, strerror(errno));
+                         "handler '%s' cannot be found: %s", file, strerror(errno));
     else
         code = plugin_get(name, real, cache, ret_plugin);
     free(real);
