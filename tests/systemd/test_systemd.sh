@@ -39,7 +39,7 @@ broker: {uri: "amqp://127.0.0.1:$rabbit_port", user: guest, password: "\${file:/
 plugins: {path: [/plugins]}
 shutdown: {timeout: 20s, soft: 50%}
 consumers:
-  orders: {queue: orders, handler: record, concurrency: 20, settings: {sleep: 3s}}
+  orders: {queue: orders, handler: record, concurrency: 20, settings: {file: /tmp/record, delay: 3s}}
 Y
 cat >"$work/conf/driver.service" <<U
 [Unit]
