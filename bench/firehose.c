@@ -2,12 +2,12 @@
 /*
  * firehose - a broker that is never the bottleneck, and a stop-watch for the consumer it feeds.
  *
- *     firehose [--body N] [--window N] [--messages N] [--seconds N] [--warmup-ms N] [--round-us N]
- *              [--deliver N] [--cores B,C] COMMAND [ARGUMENT]...
+ *     firehose [--body N] [--window N] [--messages N] [--measure-ms N] [--warmup-ms N]
+ *              [--round-us N] [--deliver N] [--cores B,C] COMMAND [ARGUMENT]...
  *
  * It listens on the loopback, starts COMMAND with ACKD_BENCH_PORT in its environment, and feeds
  * what connects. After the first acknowledgement and --warmup-ms it measures until --messages have
- * been acknowledged or --seconds have passed; then it sends SIGTERM and serves on until the
+ * been acknowledged or --measure-ms have passed; then it sends SIGTERM and serves on until the
  * consumer is gone. --round-us is how long it waits between two sendings: as far away as that is
  * the broker; with 0 it answers at once. --deliver bounds the deliveries in all, to measure a
  * consumer that is idle. --cores pins the broker and the consumer.
@@ -48,7 +48,7 @@ struct firehose_reading {
 
 struct firehose {
     struct peer_offer offer;
-    uint64_t messages, seconds, warmup_ms, round_us;
+    uint64_t messages, measure_ms, warmup_ms, round_us;
     int broker_core, consumer_core;
 
     int listener;
@@ -192,7 +192,7 @@ static void firehose_progress(struct firehose *firehose, uint64_t now_ns)
             firehose_enter(firehose, MEASURING, now_ns);
         break;
     case MEASURING:
-        if (measured >= firehose->messages || passed_ns >= firehose->seconds * 1000 * MS)
+        if (measured >= firehose->messages || passed_ns >= firehose->measure_ms * MS)
             firehose_enter(firehose, STOPPING, now_ns);
         break;
     case STOPPING:
@@ -272,7 +272,7 @@ static void firehose_option(struct firehose *firehose, int option)
         firehose->messages = firehose_number(optarg, UINT64_MAX);
         break;
     case 's':
-        firehose->seconds = firehose_number(optarg, 600);
+        firehose->measure_ms = firehose_number(optarg, 600000);
         break;
     case 'u':
         firehose->warmup_ms = firehose_number(optarg, 60000);
@@ -298,7 +298,7 @@ static void firehose_options(struct firehose *firehose, int argc, char **argv)
     static const struct option options[] = {{"body", required_argument, NULL, 'b'},
                                             {"window", required_argument, NULL, 'w'},
                                             {"messages", required_argument, NULL, 'm'},
-                                            {"seconds", required_argument, NULL, 's'},
+                                            {"measure-ms", required_argument, NULL, 's'},
                                             {"warmup-ms", required_argument, NULL, 'u'},
                                             {"round-us", required_argument, NULL, 'r'},
                                             {"deliver", required_argument, NULL, 'd'},
@@ -316,7 +316,7 @@ int main(int argc, char **argv)
     static struct firehose firehose = {
         .offer = {.body_size = 100, .window = 1000, .deliver_max = UINT64_MAX},
         .messages = UINT64_MAX,
-        .seconds = 1,
+        .measure_ms = 1000,
         .warmup_ms = 100,
         .round_us = 50,
         .broker_core = -1,
