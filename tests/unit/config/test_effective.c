@@ -3,6 +3,7 @@
 
 #include "config/effective.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -164,6 +165,27 @@ START_TEST(test_what_is_printed_loads_and_means_the_same)
 }
 END_TEST
 
+START_TEST(test_the_sample_gives_exactly_the_defaults)
+{
+    char sample[512];
+    const char *folder = getenv("top_srcdir");
+    if (folder == NULL)
+        return; /* not run by make */
+    snprintf(sample, sizeof sample, "%s/etc/ackd.yaml", folder);
+    struct config *config = NULL;
+    struct config_errors errors;
+    ck_assert_int_eq(config_load(sample, NULL, &config, &errors), 0);
+    ck_assert_ptr_null(config_warnings(config)[0]);
+    char *first = fixture_dump(config);
+    char *second = dump_of("");
+    ck_assert_int_eq(strcmp(first, second), 0);
+    free(first);
+    free(second);
+    config_errors_free(&errors);
+    config_unref(&config);
+}
+END_TEST
+
 START_TEST(test_a_full_disk_is_an_error)
 {
     struct config *config = fixture_good(full);
@@ -187,6 +209,7 @@ Suite *test_suite(void)
     tcase_add_test(tc, test_what_came_from_a_file_is_not_shown_anywhere);
     tcase_add_test(tc, test_a_handlers_table_can_name_its_secrets);
     tcase_add_test(tc, test_what_is_printed_loads_and_means_the_same);
+    tcase_add_test(tc, test_the_sample_gives_exactly_the_defaults);
     tcase_add_test(tc, test_a_full_disk_is_an_error);
     suite_add_tcase(suite, tc);
     return suite;
