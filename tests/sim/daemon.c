@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon - see the header. */
+#include <config.h>
+
+#include "daemon.h"
+
+#include <ackd/cancel.h>
+#include <ackd/task.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "amqp/wire.h"
+#include "sim_plugin.h"
+
+enum { DAEMON_HEADER_MAX = 512, DAEMON_LIMIT_S = 3600 };
+
+/* There is one at a time: handlers have no other way to it. */
+static struct daemon *daemon_now;
+
+void daemon_draw_options(struct daemon_options *options)
+{
+    *options = (struct daemon_options){.messages = (unsigned)sim_between(100, 300),
+                                       .concurrency = (unsigned)sim_between(1, 40),
+                                       .loops = (unsigned)sim_between(1, 3),
+                                       .heartbeat_s = (unsigned)sim_between(2, 20),
+                                       .shutdown_ms = 20000,
+                                       .delay_max_ms = sim_chance(50) ? 20 : 500,
+                                       .body_max = sim_chance(10) ? 300000 : 1000,
+                                       .fail = 10,
+                                       .dead = 5,
+                                       .drop = 3,
+                                       .nested = 20};
+    if (options->loops > options->concurrency)
+        options->loops = options->concurrency;
+}
+
+static uint8_t daemon_byte(uint64_t number, size_t at)
+{
+    return (uint8_t)(number * 31 + at);
+}
+
+static void daemon_check_body(uint64_t number, const uint8_t *body, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        sim_that(body[i] == daemon_byte(number, i));
+}
+
+static uint8_t *daemon_put_long(uint8_t *at, const char *name, uint64_t value)
+{
+    size_t size = strlen(name);
+    at = wire_put_8(at, (uint8_t)size);
+    memcpy(at, name, size);
+    return wire_put_64(wire_put_8(at + size, 'l'), value);
+}
+
+/* Headers, of which a drawn number are there for their size alone; then delivery mode. */
+static size_t daemon_write_header(uint8_t *header, uint64_t number)
+{
+    uint8_t *table = wire_put_16(header, 0x3000);
+    uint8_t *at = daemon_put_long(table + 4, "x-sim-number", number);
+    at = daemon_put_long(at, "x-sim-serial", 0);
+    for (uint64_t more = sim_between(0, 9); more > 0; more--)
+        at = daemon_put_long(at, "x-more", more);
+    wire_put_32(table, (uint32_t)(at - table - 4));
+    return (size_t)(wire_put_8(at, 2) - header);
+}
+
+static void daemon_put(struct daemon *daemon, uint64_t number)
+{
+    uint8_t header[DAEMON_HEADER_MAX];
+    struct rabbit_message *message = calloc(1, sizeof *message);
+    sim_that(message != NULL);
+    list_init(&message->node);
+    message->header_size = daemon_write_header(header, number);
+    message->header = malloc(message->header_size);
+    message->body_size =
+        sim_chance(5) ? 0 : sim_between(0, sim_between(1, daemon->options.body_max));
+    message->body = malloc(message->body_size + 1);
+    sim_that(message->header != NULL && message->body != NULL);
+    memcpy(message->header, header, message->header_size);
+    for (size_t i = 0; i < message->body_size; i++)
+        message->body[i] = daemon_byte(number, i);
+    rabbit_put(&daemon->rabbit, daemon->queue, message);
+}
+
+static void daemon_plan(struct daemon *daemon, struct daemon_message *message)
+{
+    const struct daemon_options *options = &daemon->options;
+    uint64_t draw = sim_between(0, 99);
+    message->plan = draw < options->dead                   ? DAEMON_DEAD
+                    : draw < options->dead + options->drop ? DAEMON_DROPPED
+                                                           : DAEMON_DONE;
+    if (sim_chance(options->fail))
+        message->failures_left = (unsigned)sim_between(1, 2);
+    message->stubborn = sim_chance(options->stubborn);
+    message->nested = sim_chance(options->nested);
+}
+
+static int daemon_child(void *arg)
+{
+    const struct daemon *daemon = arg;
+    return ackd_delay(sim_between(0, daemon->options.delay_max_ms));
+}
+
+static int daemon_nest(struct daemon *daemon)
+{
+    ACKD_SCOPE(calls);
+    ACKD_TRY(ackd_spawn(&calls, daemon_child, daemon));
+    ACKD_TRY(ackd_spawn(&calls, daemon_child, daemon));
+    return ackd_scope_join(&calls);
+}
+
+static int daemon_stay(const struct daemon *daemon)
+{
+    struct ackd_shield shield;
+    ACKD_TRY(ackd_shield_push(&shield, 10 * 60 * 1000));
+    int code = ackd_delay(sim_between(0, 4 * daemon->options.shutdown_ms));
+    ackd_shield_pop(&shield);
+    return code;
+}
+
+static int daemon_wait(struct daemon *daemon, const struct daemon_message *message)
+{
+    if (message->stubborn)
+        ACKD_TRY(daemon_stay(daemon));
+    if (message->nested)
+        ACKD_TRY(daemon_nest(daemon));
+    for (uint64_t awaits = sim_between(0, 3); awaits > 0; awaits--)
+        ACKD_TRY(ackd_delay(sim_between(0, daemon->options.delay_max_ms)));
+    return ACKD_OK;
+}
+
+static int daemon_return(struct daemon_message *message, uint8_t *outcome)
+{
+    if (message->failures_left > 0) {
+        message->failures_left--;
+        *outcome = DAEMON_FAILED;
+        return sim_chance(30) ? ackd_retry_after(sim_between(1, 200), "later")
+                              : ackd_fail(ACKD_E_USER, "on purpose");
+    }
+    *outcome = (uint8_t)message->plan;
+    if (message->plan == DAEMON_DEAD)
+        return ackd_dead("for good");
+    return message->plan == DAEMON_DROPPED ? ackd_drop("not wanted") : ACKD_OK;
+}
+
+static uint64_t daemon_header(const struct ackd_message *message, const char *name)
+{
+    struct ackd_header header;
+    sim_that(ackd_message_header(message, name, &header));
+    return (uint64_t)header.integer;
+}
+
+static int daemon_handle(const struct ackd_message *message, void *state)
+{
+    struct daemon *daemon = daemon_now;
+    (void)state;
+    uint64_t number = daemon_header(message, "x-sim-number");
+    uint64_t serial = daemon_header(message, "x-sim-serial");
+    sim_that(number < DAEMON_MESSAGES_MAX && serial < DAEMON_DELIVERIES_MAX);
+    struct ackd_bytes body = ackd_message_body(message);
+    daemon_check_body(number, body.data, body.size);
+    if (daemon->options.loops == 1)
+        sim_that(serial > daemon->last_serial);
+    daemon->last_serial = serial;
+    daemon->running++;
+    if (daemon->running > daemon->running_max)
+        daemon->running_max = daemon->running;
+    sim_that(daemon->running <= daemon->options.concurrency);
+    int code = daemon_wait(daemon, &daemon->messages[number]);
+    daemon->running--;
+    daemon->handled++;
+    uint8_t *outcome = &daemon->outcomes[serial];
+    if (code == ACKD_OK)
+        return daemon_return(&daemon->messages[number], outcome);
+    *outcome = code == ACKD_CANCELED ? DAEMON_CANCELED : DAEMON_FAILED;
+    return code;
+}
+
+static void daemon_settled(const struct rabbit_message *message, enum rabbit_answer answer,
+                           void *arg)
+{
+    struct daemon *daemon = arg;
+    struct daemon_message *entry = &daemon->messages[message->number];
+    uint8_t outcome = daemon->outcomes[message->serial];
+    if (message->queue != daemon->queue)
+        return;
+    if (answer != RABBIT_ACK) {
+        sim_that(answer != RABBIT_DISCARD);
+        sim_that(daemon->loose || (outcome != DAEMON_DONE && outcome != DAEMON_DROPPED));
+        sim_that(answer == RABBIT_NACK || outcome == DAEMON_FAILED);
+        return;
+    }
+    sim_that(outcome == DAEMON_DONE || outcome == DAEMON_DROPPED ||
+             (outcome == DAEMON_DEAD && entry->confirmed > 0));
+    sim_equal(entry->acked, 0);
+    entry->acked++;
+    daemon->acked++;
+    if (daemon->stop_when_done && daemon->acked == daemon->options.messages)
+        daemon_signal_after(daemon, sim_between(0, 50 * NS_PER_MS));
+}
+
+static void daemon_published(const struct rabbit_queue *queue, const struct rabbit_message *message,
+                             void *arg)
+{
+    struct daemon *daemon = arg;
+    sim_that(queue == daemon->dead || daemon->dead == NULL);
+    sim_that(message->number > 0 && message->number < DAEMON_MESSAGES_MAX);
+    sim_that(daemon->messages[message->number].plan == DAEMON_DEAD);
+    daemon_check_body(message->number, message->body, message->body_size);
+    daemon->messages[message->number].copies++;
+}
+
+static void daemon_confirmed(uint64_t number, void *arg)
+{
+    struct daemon *daemon = arg;
+    daemon->messages[number].confirmed++;
+}
+
+static void daemon_configure(struct daemon *daemon)
+{
+    const struct daemon_options *options = &daemon->options;
+    char directory[] = "/tmp/ackd_sim_XXXXXX";
+    char file[64];
+    sim_that(mkdtemp(directory) != NULL);
+    snprintf(file, sizeof file, "%s/ackd.yaml", directory);
+    FILE *out = fopen(file, "w");
+    sim_that(out != NULL);
+    fprintf(out,
+            "broker:\n  uri: amqp://localhost\n  user: sim\n  password: sim\n"
+            "  heartbeat: %us\n  reconnect: {first: 100ms, max: 2s}\n"
+            "runtime: {loops: %u, stack: 64KiB, tasks-max: 1000}\n"
+            "shutdown: {timeout: %ums, soft: 50%%}\n"
+            "plugins: {path: [/nowhere]}\n"
+            "consumers:\n  sim:\n    queue: work\n    handler: sim\n    concurrency: %u\n"
+            "    loops: %u\n",
+            options->heartbeat_s, options->loops, options->shutdown_ms, options->concurrency,
+            options->loops);
+    if (options->timeout_ms > 0)
+        fprintf(out, "    timeout: %ums\n", options->timeout_ms);
+    if (options->buffer_kib > 0)
+        fprintf(out, "    buffer: %uKiB\n    message-size: 64KiB\n", options->buffer_kib);
+    fclose(out);
+    struct config_errors errors = {0};
+    int code = config_load(file, NULL, &daemon->config, &errors);
+    if (code != ACKD_OK)
+        sim_fail(file, 0, "%s", errors.count > 0 ? errors.lines[0] : "no configuration");
+    config_errors_free(&errors);
+    unlink(file);
+    rmdir(directory);
+}
+
+/* U1 and U2 of the consumer, L1 of the ledger; and that a link that is up is used. */
+static void daemon_check(void *arg)
+{
+    const struct daemon *daemon = arg;
+    list_for_each (node, &daemon->host->consumers) {
+        const struct consumer *consumer = LIST_ITEM(node, consumer, node);
+        sim_that(consumer->running <= consumer->config->concurrency);
+        sim_that(consumer->ledger.open <= consumer->config->prefetch || daemon->rabbit.floods);
+        sim_that(consumer->reason[CONSUMER_REASON_SIZE - 1] == '\0');
+    }
+}
+
+static void daemon_signal(struct timer *timer)
+{
+    struct daemon *daemon = LIST_ITEM(timer, daemon, signal);
+    if (daemon->signals++ == 0)
+        daemon->signal_ns = sim_now_ns();
+    sim_signal(SIGTERM);
+    if (daemon->signals <= daemon->signals_more)
+        sim_after_ns(timer, sim_between(0, daemon->signals_apart_ns));
+}
+
+void daemon_signal_after(struct daemon *daemon, uint64_t ns)
+{
+    if (daemon->signals == 0)
+        sim_after_ns(&daemon->signal, ns);
+}
+
+void daemon_begin(struct daemon *daemon, uint64_t seed, const struct daemon_options *options)
+{
+    memset(daemon, 0, sizeof *daemon);
+    sim_begin(seed);
+    sim_set_limit_ns(sim_now_ns() + DAEMON_LIMIT_S * NS_PER_S);
+    if (options == NULL)
+        daemon_draw_options(&daemon->options);
+    else
+        daemon->options = *options;
+    daemon_now = daemon;
+    daemon->handler = (struct ackd_consumer){.size = sizeof daemon->handler,
+                                             .abi_major = ACKD_ABI_MAJOR,
+                                             .abi_minor = ACKD_ABI_MINOR,
+                                             .name = "sim",
+                                             .handle = daemon_handle};
+    sim_plugin_use(&daemon->handler);
+    timer_init(&daemon->signal, daemon_signal);
+    rabbit_init(&daemon->rabbit);
+    daemon->rabbit.settled = daemon_settled;
+    daemon->rabbit.published = daemon_published;
+    daemon->rabbit.confirmed = daemon_confirmed;
+    daemon->rabbit.arg = daemon;
+    daemon->queue = rabbit_declare(&daemon->rabbit, "work");
+    if (sim_chance(50))
+        daemon->dead = rabbit_declare(&daemon->rabbit, "work.dead");
+    sim_that(daemon->options.messages < DAEMON_MESSAGES_MAX);
+    for (unsigned i = 1; i <= daemon->options.messages; i++) {
+        daemon_plan(daemon, &daemon->messages[i]);
+        daemon_put(daemon, i);
+    }
+    daemon_configure(daemon);
+    int code = host_new(daemon->config, &daemon->host);
+    sim_that(code == ACKD_OK);
+}
+
+struct consumer *daemon_consumer(const struct daemon *daemon)
+{
+    return LIST_ITEM(daemon->host->consumers.next, consumer, node);
+}
+
+/* B5 */
+static void daemon_check_counts(const struct daemon *daemon)
+{
+    const struct consumer_counts *counts = &daemon_consumer(daemon)->counts;
+    sim_equal(counts->delivered, counts->acked + counts->retried + counts->released +
+                                     counts->orphaned + counts->stale);
+}
+
+int daemon_run(struct daemon *daemon)
+{
+    sim_set_check(daemon_check, daemon);
+    int status = host_run(daemon->host);
+    sim_set_check(NULL, NULL);
+    daemon->ended_ns = sim_now_ns();
+    timer_stop(&daemon->signal);
+    sim_equal(sim_notified("READY=1") <= 1, true);
+    if (!daemon->loose)
+        daemon_check_counts(daemon);
+    if (status != HOST_EXIT_FORCED)
+        host_free(&daemon->host);
+    config_unref(&daemon->config);
+    return status;
+}
+
+static size_t daemon_count(const struct rabbit_queue *queue, unsigned *counts)
+{
+    size_t count = 0;
+    list_for_each (node, &queue->ready) {
+        counts[LIST_ITEM(node, rabbit_message, node)->number]++;
+        count++;
+    }
+    return count;
+}
+
+/* B3 */
+void daemon_end(struct daemon *daemon)
+{
+    static unsigned waiting[DAEMON_MESSAGES_MAX];
+    memset(waiting, 0, sizeof waiting);
+    sim_end();
+    if (daemon->rabbit.violations > 0)
+        sim_fail(__FILE__, __LINE__, "%u slips: %s", daemon->rabbit.violations,
+                 daemon->rabbit.violation);
+    size_t count = daemon_count(daemon->queue, waiting);
+    sim_equal(count + daemon->acked, daemon->options.messages);
+    for (unsigned i = 1; i <= daemon->options.messages; i++) {
+        const struct daemon_message *message = &daemon->messages[i];
+        sim_equal(waiting[i] + message->acked, 1);
+        if (message->acked > 0 && message->plan == DAEMON_DEAD)
+            sim_that(message->copies > 0);
+    }
+    rabbit_fini(&daemon->rabbit);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon - the real host in the simulated world, a handler that does what the seed says, and the
+ * books of what became of each message.
+ *
+ *   B1  What is acknowledged was handled before: its handler had returned ACKD_OK or dropped it, or
+ *       its copy in the dead-letter queue was confirmed.
+ *   B2  What is sent back was not handled with success.
+ *   B3  At the end each message is in the queue or was acknowledged, never both, never neither.
+ *   B4  Never do more handlers run than `concurrency`, and they start in the order of delivery.
+ *   B5  Each delivery is accounted for by exactly one of the host's counts.
+ */
+#ifndef ACKD_TESTS_SIM_DAEMON_H
+#define ACKD_TESTS_SIM_DAEMON_H
+
+#include <ackd/consumer.h>
+
+#include "host/host.h"
+#include "rabbit.h"
+
+enum { DAEMON_MESSAGES_MAX = 4096, DAEMON_DELIVERIES_MAX = 65536 };
+
+struct daemon_options {
+    unsigned messages;
+    unsigned concurrency;
+    unsigned loops;
+    unsigned heartbeat_s;
+    unsigned shutdown_ms;
+    unsigned timeout_ms; /* of a message; 0: none */
+    unsigned delay_max_ms;
+    unsigned body_max;
+    unsigned buffer_kib; /* 0: the default */
+    /* Of 100 messages so many... */
+    unsigned fail;     /* fail once or twice before they succeed */
+    unsigned dead;     /* are dead */
+    unsigned drop;     /* are dropped */
+    unsigned stubborn; /* do not look at cancellation */
+    unsigned nested;   /* spawn children */
+};
+
+enum daemon_outcome {
+    DAEMON_NONE,
+    DAEMON_DONE,
+    DAEMON_FAILED,
+    DAEMON_DEAD,
+    DAEMON_DROPPED,
+    DAEMON_CANCELED
+};
+
+struct daemon_message {
+    enum daemon_outcome plan;
+    unsigned failures_left;
+    unsigned acked;
+    unsigned copies;    /* in the dead-letter queue */
+    unsigned confirmed; /* of them */
+    bool stubborn;
+    bool nested;
+};
+
+struct daemon {
+    struct daemon_options options;
+    struct rabbit rabbit;
+    struct rabbit_queue *queue;
+    struct rabbit_queue *dead;
+    struct config *config;
+    struct host *host;
+    struct ackd_consumer handler;
+    struct daemon_message messages[DAEMON_MESSAGES_MAX];
+    uint8_t outcomes[DAEMON_DELIVERIES_MAX]; /* enum daemon_outcome, by serial */
+    unsigned running;
+    unsigned running_max;
+    unsigned acked;
+    unsigned handled;
+    uint64_t last_serial;
+    struct timer signal; /* SIGTERM */
+    uint64_t signal_ns;  /* when it was sent */
+    unsigned signals;
+    unsigned signals_more; /* that follow */
+    uint64_t signals_apart_ns;
+    uint64_t ended_ns;
+    bool stop_when_done; /* SIGTERM when the last message was acknowledged */
+    bool loose;          /* work may be given back by force */
+};
+
+/* What most simulations use; all may be changed before daemon_begin. */
+void daemon_draw_options(struct daemon_options *options);
+void daemon_begin(struct daemon *daemon, uint64_t seed, const struct daemon_options *options);
+/* SIGTERM in @ns; the others as set. */
+void daemon_signal_after(struct daemon *daemon, uint64_t ns);
+/* host_run; then the host is freed unless it was forced. Returns the exit status. */
+int daemon_run(struct daemon *daemon);
+/* The books are balanced, and the world ends. */
+void daemon_end(struct daemon *daemon);
+/* The first consumer. */
+struct consumer *daemon_consumer(const struct daemon *daemon);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* Consume, acknowledge, drain: the whole life of a daemon whose broker never fails it. */
+#include <config.h>
+
+#include "daemon.h"
+#include "main.h"
+
+static struct daemon daemon;
+
+static void consume_all(uint64_t seed)
+{
+    daemon_begin(&daemon, seed, NULL);
+    daemon.stop_when_done = true;
+    sim_equal(daemon_run(&daemon), HOST_EXIT_OK);
+    sim_equal(daemon.acked, daemon.options.messages);
+    sim_equal(sim_notified("READY=1"), 1);
+    sim_equal(sim_notified("STOPPING=1"), 1);
+    daemon_end(&daemon);
+}
+
+static void stop_anywhere(uint64_t seed)
+{
+    daemon_begin(&daemon, seed, NULL);
+    daemon_signal_after(&daemon, sim_between(0, sim_between(1, 5000) * NS_PER_MS));
+    sim_equal(daemon_run(&daemon), HOST_EXIT_OK);
+    daemon_end(&daemon);
+}
+
+static void run_seeds(unsigned long count, void (*run)(uint64_t seed))
+{
+    if (sim_seed_given())
+        count = 1;
+    for (unsigned long i = 1; i <= count; i++)
+        run(sim_seed(i));
+}
+
+START_TEST(every_message_is_acknowledged_once_after_its_handler)
+{
+    run_seeds(test_scale(200), consume_all);
+}
+END_TEST
+
+START_TEST(a_stop_at_any_moment_loses_nothing)
+{
+    run_seeds(test_scale(200), stop_anywhere);
+}
+END_TEST
+
+Suite *test_suite(void)
+{
+    Suite *suite = suite_create("consume");
+    TCase *tcase = tcase_create("consume");
+    tcase_set_timeout(tcase, 300);
+    tcase_add_test(tcase, every_message_is_acknowledged_once_after_its_handler);
+    tcase_add_test(tcase, a_stop_at_any_moment_loses_nothing);
+    suite_add_tcase(suite, tcase);
+    return suite;
+}
