@@ -16,10 +16,10 @@
 #   rabbit_stop          the end of it, for an EXIT trap; harmless when nothing runs
 #
 # rabbit_conf_extra: lines for rabbitmq.conf, set before rabbit_start.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154
 
-rabbit_dir= rabbit_port= rabbit_uri= rabbit_tls_port=
-rabbit_epmd_pid= rabbit_launcher_pid=
+rabbit_dir='' rabbit_port='' rabbit_uri='' rabbit_tls_port=''
+rabbit_epmd_pid='' rabbit_launcher_pid=''
 rabbit_environment=()
 rabbit_conf_extra=${rabbit_conf_extra:-}
 
@@ -209,5 +209,5 @@ rabbit_stop() {
         wait "$rabbit_epmd_pid" 2>/dev/null
     fi
     rm -rf "$rabbit_dir"
-    rabbit_dir= rabbit_epmd_pid= rabbit_launcher_pid= rabbit_tls_port=
+    rabbit_dir='' rabbit_epmd_pid='' rabbit_launcher_pid='' rabbit_tls_port=''
 }

@@ -5,7 +5,7 @@
 # before tap_done has no plan and therefore fails.
 # shellcheck shell=bash
 
-tap_count=0
+tap_count=0 tap_failed=0
 
 tap_note() {
     printf '%s\n' "$*" | sed 's/^/# /'
@@ -18,6 +18,7 @@ tap_ok() {
 
 tap_not_ok() {
     tap_count=$((tap_count + 1))
+    tap_failed=$((tap_failed + 1))
     printf 'not ok %d - %s\n' "$tap_count" "$1"
     shift
     [ $# -eq 0 ] || tap_note "$@"

@@ -45,7 +45,8 @@ wrong_guards() {
 }
 
 untidy() {
-    sources | xargs grep -nP '\t|[ \t]+$' | sed 's/:\([^:]*\)$/: tab or trailing space/'
+    sources | grep -v '\.S$' | xargs grep -nP '\t' | sed 's/^\([^:]*:[0-9]*\):.*/\1: a tab/'
+    sources | xargs grep -n '[[:space:]]$' | sed 's/^\([^:]*:[0-9]*\):.*/\1: trailing space/'
     sources | xargs awk 'length($0) > 100 { print FILENAME ":" FNR ": over 100 columns" }'
 }
 

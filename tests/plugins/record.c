@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * record - a handler that writes down what it does, so that a test can count afterwards.
+ *
+ * One line per event, each a single write to a file opened with O_APPEND, so that lines of several
+ * processes, also of killed ones, stand whole beside one another:
+ *
+ *     start ID RUNNING ATTEMPT REDELIVERED     RUNNING: handlers in this process, this one included
+ *     end ID ok|failed|canceled|dead|dropped
+ *     state start|stop
+ *
+ * ID is the message-id, or else the first number of the body. What a message is to do is in its
+ * header 'do', and for all messages in the settings: fail, dead, drop, retry, stubborn (does not
+ * end when cancelled), hog (holds the loop). Its header 'wait', in ms, stands for 'delay'.
+ */
+#include <ackd/ackd.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+struct record {
+    const char *file;
+    const char *act; /* 'do' of messages that do not say */
+    uint64_t delay;  /* ms of waiting in each message */
+    uint64_t burn;   /* ms of holding the loop in each message that hogs */
+    bool quiet;      /* no start lines */
+    int fd;
+};
+
+static const struct ackd_option options[] = {
+    ACKD_OPTION(struct record, file, PATH, .required = true, .help = "what is appended to"),
+    ACKD_OPTION(struct record, act, STRING, .fallback = "", .help = "what messages do"),
+    ACKD_OPTION(struct record, delay, DURATION, .fallback = "0ms", .help = "how long each waits"),
+    ACKD_OPTION(struct record, burn, DURATION, .fallback = "0ms", .help = "how long a hog burns"),
+    ACKD_OPTION(struct record, quiet, BOOLEAN, .fallback = "false", .help = "no start lines"),
+    ACKD_OPTIONS_END};
+
+/* Over all loops. */
+static atomic_int running;
+
+static void record_line(const struct record *record, const char *line)
+{
+    if (write(record->fd, line, strlen(line)) < 0)
+        ackd_log_error("record", "the record cannot be written");
+}
+
+static void identify(const struct ackd_message *message, char id[64])
+{
+    const char *given = ackd_message_id(message);
+    if (given != NULL) {
+        snprintf(id, 64, "%s", given);
+        return;
+    }
+    struct ackd_bytes body = ackd_message_body(message);
+    const char *text = body.data;
+    size_t at = 0, length = 0;
+    while (at < body.size && (text[at] < '0' || text[at] > '9'))
+        at++;
+    while (at < body.size && text[at] >= '0' && text[at] <= '9' && length < 63)
+        id[length++] = text[at++];
+    id[length] = '\0';
+    if (length == 0)
+        snprintf(id, 64, "-");
+}
+
+static bool is_told(const struct ackd_message *message, const struct record *record,
+                    const char *what)
+{
+    struct ackd_header header;
+    if (!ackd_message_header(message, "do", &header) || header.kind != ACKD_HEADER_TEXT)
+        return strcmp(record->act, what) == 0;
+    return header.bytes.size == strlen(what) &&
+           memcmp(header.bytes.data, what, header.bytes.size) == 0;
+}
+
+static uint64_t wait_ms(const struct ackd_message *message, const struct record *record)
+{
+    struct ackd_header header;
+    bool given = ackd_message_header(message, "wait", &header);
+    return given && header.kind == ACKD_HEADER_INTEGER ? (uint64_t)header.integer : record->delay;
+}
+
+/* Holds the thread, as no handler should. */
+static void burn(uint64_t ms)
+{
+    struct timespec now, from;
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    do {
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while ((now.tv_sec - from.tv_sec) * 1000 + (now.tv_nsec - from.tv_nsec) / 1000000 <
+             (int64_t)ms);
+}
+
+static int act(const struct ackd_message *message, const struct record *record)
+{
+    if (is_told(message, record, "hog"))
+        burn(record->burn);
+    if (is_told(message, record, "stubborn")) {
+        struct ackd_shield shield;
+        ACKD_TRY(ackd_shield_push(&shield, 3600000));
+        int code = ackd_delay(3600000);
+        ackd_shield_pop(&shield);
+        return code;
+    }
+    ACKD_TRY(ackd_delay(wait_ms(message, record)));
+    if (is_told(message, record, "fail"))
+        return ackd_fail(ACKD_E_USER, "told to fail");
+    if (is_told(message, record, "dead"))
+        return ackd_dead("told to die");
+    if (is_told(message, record, "drop"))
+        return ackd_drop("told to be dropped");
+    if (is_told(message, record, "retry"))
+        return ackd_retry_after(100, "told to be tried again");
+    return ACKD_OK;
+}
+
+static const char *outcome(int code)
+{
+    switch (code) {
+    case ACKD_OK:
+        return "ok";
+    case ACKD_CANCELED:
+        return "canceled";
+    case ACKD_E_DEAD:
+        return "dead";
+    case ACKD_E_DROP:
+        return "dropped";
+    default:
+        return "failed";
+    }
+}
+
+static int handle(const struct ackd_message *message, void *state)
+{
+    struct record *record = state;
+    char id[64], line[160];
+    identify(message, id);
+    int count = atomic_fetch_add(&running, 1) + 1;
+    if (!record->quiet) {
+        snprintf(line, sizeof line, "start %s %d %u %d\n", id, count, ackd_message_attempt(message),
+                 ackd_message_redelivered(message));
+        record_line(record, line);
+    }
+    int code = act(message, record);
+    snprintf(line, sizeof line, "end %s %s\n", id, outcome(code));
+    record_line(record, line);
+    atomic_fetch_sub(&running, 1);
+    return code;
+}
+
+static int start(void *state)
+{
+    struct record *record = state;
+    record->fd = open(record->file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    if (record->fd < 0)
+        return ackd_fail(ACKD_E_OS, "%s cannot be opened", record->file);
+    record_line(record, "state start\n");
+    return ACKD_OK;
+}
+
+static int stop(void *state)
+{
+    struct record *record = state;
+    record_line(record, "state stop\n");
+    close(record->fd);
+    return ACKD_OK;
+}
+
+ACKD_CONSUMER(.name = "record", .version = "test", .help = "writes down what it does",
+              .options = options, .state_size = sizeof(struct record), .start = start,
+              .handle = handle, .stop = stop);
