@@ -46,7 +46,8 @@ int command_config(int argc, char **argv)
     int status = schema ? COMMAND_OK : command_load_config(argv[0], file, &config);
     if (status != COMMAND_OK)
         return status;
-    int code = schema ? config_schema(stdout) : config_dump_with(config, command_config_is_secret, config, stdout);
+    int code = schema ? config_schema(stdout)
+                      : config_dump_with(config, command_config_is_secret, config, stdout);
     config_unref(&config);
     if (code != ACKD_OK)
         command_complain(argv[0]);

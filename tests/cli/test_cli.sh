@@ -3,9 +3,8 @@
 #
 # The command as its user meets it: help, versions, statuses, and errors that say what to do.
 set -u
-# shellcheck source=../lib/tap.sh
-. "$top_srcdir/tests/lib/tap.sh"
-ackd=$top_builddir/ackd
+. "${top_srcdir:?}/tests/lib/tap.sh"
+ackd=${top_builddir:?}/ackd
 work=$(mktemp -d "${TMPDIR:-/tmp}/ackd-cli.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 plugins=$top_builddir/.libs

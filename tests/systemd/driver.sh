@@ -33,6 +33,7 @@ property_is() {
     local value
     value=$(property "$1")
     echo "$1 is '$value'"
+    # shellcheck disable=SC2053 # a pattern
     [[ $value == $2 ]]
 }
 

@@ -4,9 +4,7 @@
 # The installed unit under a real systemd, booted in a container on an image of this machine that is thrown away.
 # What runs inside is driver.sh; its results come back as TAP.
 set -u
-# shellcheck source=../lib/tap.sh
-. "$top_srcdir/tests/lib/tap.sh"
-# shellcheck source=../lib/rabbit.sh
+. "${top_srcdir:?}/tests/lib/tap.sh"
 . "$top_srcdir/tests/lib/rabbit.sh"
 
 [ -z "${SAN_FLAGS:-}" ] || tap_skip_all "the unit's hardening does not suit sanitizers"
@@ -20,7 +18,7 @@ trap 'rabbit_stop; rm -rf "$work"' EXIT
 mkdir -p "$work/root" "$work/out" "$work/conf"
 
 # As a package would: the unit as it is installed, and only then what is different in here.
-make -s -C "$top_builddir" install DESTDIR="$work/root" >"$work/install.log" 2>&1 ||
+make -s -C "${top_builddir:?}" install DESTDIR="$work/root" >"$work/install.log" 2>&1 ||
     { cat "$work/install.log" >&2; exit 1; }
 unit=$(find "$work/root" -name ackd.service)
 bindir=$(dirname "$(find "$work/root" -name ackd -type f -perm -u+x | head -1)")
@@ -35,7 +33,7 @@ U
 rabbit_start || { echo "Bail out! no broker"; exit 1; }
 printf 'guest\n' >"$work/conf/password"
 cat >"$work/conf/ackd.yaml" <<Y
-broker: {uri: "amqp://127.0.0.1:$rabbit_port", user: guest, password: "\${file:/run/credentials/ackd.service/rabbit}"}
+broker: {uri: "amqp://127.0.0.1:${rabbit_port:?}", user: guest, password: "\${file:/run/credentials/ackd.service/rabbit}"}
 plugins: {path: [/plugins]}
 shutdown: {timeout: 20s, soft: 50%}
 consumers:
