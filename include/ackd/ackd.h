@@ -7,6 +7,7 @@
 #include <ackd/cancel.h>
 #include <ackd/consumer.h>
 #include <ackd/error.h>
+#include <ackd/io.h>
 #include <ackd/log.h>
 #include <ackd/memory.h>
 #include <ackd/message.h>

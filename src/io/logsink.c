@@ -28,7 +28,7 @@
 #include "io/journal.h"
 #include "io/ratelimit.h"
 
-enum { LOGSINK_LINE_SIZE = PIPE_BUF, LOGSINK_TIME_SIZE = 40, LOGSINK_SHORT_SIZE = 256 };
+enum { LOGSINK_LINE_SIZE = PIPE_BUF, LOGSINK_TIME_SIZE = 40 };
 
 static struct {
     pthread_mutex_t lock; /* of all below */
@@ -68,32 +68,13 @@ static size_t logsink_format_logfmt(const struct log_record *record, const char 
            log_format_logfmt(record, logsink.line + length, sizeof logsink.line - length - 1);
 }
 
-/* 0 where the line is too small for it: cut, it would not be JSON. */
-static size_t logsink_try_json(const struct log_record *record, const char *time)
-{
-    size_t length = (size_t)snprintf(logsink.line, sizeof logsink.line, "{\"time\":\"%s\",", time);
-    size_t room = sizeof logsink.line - length - 2; /* for the brace and the newline */
-    size_t used = log_format_json(record, logsink.line + length, room);
-    if (used + 1 >= room)
-        return 0;
-    length += used;
-    logsink.line[length++] = '}';
-    return length;
-}
-
 static size_t logsink_format_json(const struct log_record *record, const char *time)
 {
-    size_t length = logsink_try_json(record, time);
-    if (length > 0)
-        return length;
-    char text[LOGSINK_SHORT_SIZE];
-    snprintf(text, sizeof text, "%s", record->text);
-    const struct ackd_log_field cut = ACKD_FIELD_INT("cut", 1);
-    struct log_record shorter = {
-        .level = record->level, .event = "cut", .text = text, .fields = &cut, .count = 1};
-    if (strlen(record->event) < LOGSINK_SHORT_SIZE)
-        shorter.event = record->event;
-    return logsink_try_json(&shorter, time);
+    size_t length = (size_t)snprintf(logsink.line, sizeof logsink.line, "{\"time\":\"%s\",", time);
+    /* Less the brace and the newline. */
+    length += log_format_json(record, logsink.line + length, sizeof logsink.line - length - 2);
+    logsink.line[length++] = '}';
+    return length;
 }
 
 /* As much of it as can be written without waiting. */
