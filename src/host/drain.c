@@ -85,7 +85,7 @@ static void drain_name_survivor(const struct host *host, const struct job *job)
     uint64_t since_ms = (loop_now_ns(host->loop) - job->started_ns) / NS_PER_MS;
     struct ackd_log_field fields[] = {ACKD_FIELD_INT("running_ms", since_ms)};
     const struct log_context *before = log_context_use(&job->log);
-    ackd_log_event(ACKD_LOG_WARNING, "given-back", fields, 1,
+    ackd_log_event(ACKD_LOG_ERROR, "given-back", fields, 1,
                    "given back while its handler still runs, for %" PRIu64
                    " ms now: it does not look at cancellation",
                    since_ms);

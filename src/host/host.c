@@ -378,10 +378,15 @@ static bool host_end_runners(struct host *host)
     timer_stop(&host->status);
     bool all = true;
     for (size_t i = 0; i < host->runner_count; i++) {
-        if (runner_has_quit(host->runners[i]))
+        if (runner_has_quit(host->runners[i])) {
             runner_join(host->runners[i]);
-        else
+        } else {
+            ackd_log_warning("stuck",
+                             "loop %zu does not answer: a handler holds it, with neither an "
+                             "await nor a return",
+                             i);
             all = false;
+        }
     }
     return all;
 }

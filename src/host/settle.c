@@ -163,7 +163,7 @@ void settle_verdict(struct consumer *consumer, struct job *job)
         settle_dead(consumer, job, job->error);
         break;
     case ACKD_VERDICT_DROP:
-        settle_log(job, ACKD_LOG_NOTICE, "drop", "dropped by its handler", job->error, 0);
+        settle_log(job, ACKD_LOG_INFO, "drop", "dropped by its handler", job->error, 0);
         consumer->counts.dropped++;
         settle_answer(consumer, job, LEDGER_ACK);
         break;
