@@ -53,7 +53,7 @@ U
 
 timeout -s KILL 120 systemd-nspawn -q -D / --volatile=yes --boot --register=no --keep-unit \
     --machine="ackd-test-$$" --bind-ro="$work/root:/t" --bind-ro="$work/conf:/conf" \
-    --bind="$work/out:/out" --bind-ro="$top_builddir/.libs:/plugins" \
+    --bind="$work/out:/out" --bind-ro="$top_builddir/tests/plugins/.libs:/plugins" \
     --bind-ro="$top_builddir/tests/lib/amqptool:/amqptool" \
     --bind-ro="$top_srcdir/tests/systemd/driver.sh:/driver.sh" \
     --bind-ro="$work/conf/ackd.service:/etc/systemd/system/ackd.service" \
