@@ -261,7 +261,7 @@ static void daemon_check(void *arg)
     list_for_each (node, &daemon->host->consumers) {
         const struct consumer *consumer = LIST_ITEM(node, consumer, node);
         sim_that(consumer->running <= consumer->config->concurrency);
-        sim_that(consumer->ledger.open <= consumer->config->prefetch || daemon->rabbit.floods);
+        sim_that(consumer->ledger.open <= consumer->config->prefetch || daemon->rabbit.flooded);
         sim_that(consumer->reason[CONSUMER_REASON_SIZE - 1] == '\0');
     }
 }
@@ -282,15 +282,11 @@ void daemon_signal_after(struct daemon *daemon, uint64_t ns)
         sim_after_ns(&daemon->signal, ns);
 }
 
-void daemon_begin(struct daemon *daemon, uint64_t seed, const struct daemon_options *options)
+void daemon_begin(struct daemon *daemon, const struct daemon_options *options)
 {
     memset(daemon, 0, sizeof *daemon);
-    sim_begin(seed);
     sim_set_limit_ns(sim_now_ns() + DAEMON_LIMIT_S * NS_PER_S);
-    if (options == NULL)
-        daemon_draw_options(&daemon->options);
-    else
-        daemon->options = *options;
+    daemon->options = *options;
     daemon_now = daemon;
     daemon->handler = (struct ackd_consumer){.size = sizeof daemon->handler,
                                              .abi_major = ACKD_ABI_MAJOR,

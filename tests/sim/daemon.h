@@ -82,9 +82,9 @@ struct daemon {
     bool loose;          /* work may be given back by force */
 };
 
-/* What most simulations use; all may be changed before daemon_begin. */
+/* What most simulations use; all may be changed before daemon_begin. After sim_begin. */
 void daemon_draw_options(struct daemon_options *options);
-void daemon_begin(struct daemon *daemon, uint64_t seed, const struct daemon_options *options);
+void daemon_begin(struct daemon *daemon, const struct daemon_options *options);
 /* SIGTERM in @ns; the others as set. */
 void daemon_signal_after(struct daemon *daemon, uint64_t ns);
 /* host_run; then the host is freed unless it was forced. Returns the exit status. */

@@ -109,7 +109,8 @@ struct rabbit {
     unsigned violations;        /* R3 */
     char violation[256];        /* the first */
     enum rabbit_step mute_from; /* connections say nothing from this step on; RABBIT_GONE: never */
-    bool floods;                /* does not keep to the prefetch */
+    bool floods;                /* does not keep to the prefetch, now */
+    bool flooded;               /* ... or ever did not */
     bool alarm;                 /* connections that publish are blocked */
     unsigned confirm_max_ms;
     /* What the test hears. */

@@ -7,9 +7,17 @@
 
 static struct daemon daemon;
 
+static void begin(uint64_t seed)
+{
+    struct daemon_options options;
+    sim_begin(seed);
+    daemon_draw_options(&options);
+    daemon_begin(&daemon, &options);
+}
+
 static void consume_all(uint64_t seed)
 {
-    daemon_begin(&daemon, seed, NULL);
+    begin(seed);
     daemon.stop_when_done = true;
     sim_equal(daemon_run(&daemon), HOST_EXIT_OK);
     sim_equal(daemon.acked, daemon.options.messages);
@@ -20,7 +28,7 @@ static void consume_all(uint64_t seed)
 
 static void stop_anywhere(uint64_t seed)
 {
-    daemon_begin(&daemon, seed, NULL);
+    begin(seed);
     daemon_signal_after(&daemon, sim_between(0, sim_between(1, 5000) * NS_PER_MS));
     sim_equal(daemon_run(&daemon), HOST_EXIT_OK);
     daemon_end(&daemon);

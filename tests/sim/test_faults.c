@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* Whatever happens on the way to the broker: nothing is lost, and consuming goes on. */
+#include <config.h>
+
+#include "chaos.h"
+#include "main.h"
+
+enum { FAULTS_CALM_S = 240 }; /* of calm, and all is consumed: the longest waits are of a minute */
+
+static struct daemon daemon;
+static struct chaos chaos;
+
+static void begin(uint64_t seed)
+{
+    struct daemon_options options;
+    sim_begin(seed);
+    daemon_draw_options(&options);
+    options.messages = (unsigned)sim_between(20, 150);
+    options.body_max =
+        sim_chance(10) ? 20000 : 1000; /* on a slow wire too, what comes comes soon */
+    daemon_begin(&daemon, &options);
+    chaos_begin(&chaos, &daemon, (unsigned)sim_between(1, 12),
+                sim_chance(50) ? 300 : sim_between(1000, 20000));
+}
+
+static void consume_all(uint64_t seed)
+{
+    begin(seed);
+    daemon.stop_when_done = true;
+    sim_equal(daemon_run(&daemon), HOST_EXIT_OK);
+    sim_equal(daemon.acked, daemon.options.messages);
+    if (chaos.calm_ns != 0)
+        sim_that(daemon.signal_ns < chaos.calm_ns + FAULTS_CALM_S * NS_PER_S);
+    chaos_end(&chaos);
+    daemon_end(&daemon);
+}
+
+static void stop_anywhere(uint64_t seed)
+{
+    begin(seed);
+    daemon_signal_after(&daemon, sim_between(0, sim_between(1, 60000) * NS_PER_MS));
+    sim_equal(daemon_run(&daemon), HOST_EXIT_OK);
+    chaos_end(&chaos);
+    daemon_end(&daemon);
+}
+
+static void run_seeds(unsigned long count, void (*run)(uint64_t seed))
+{
+    if (sim_seed_given())
+        count = 1;
+    for (unsigned long i = 1; i <= count; i++)
+        run(sim_seed(i));
+}
+
+START_TEST(consuming_always_resumes_and_nothing_is_lost)
+{
+    run_seeds(test_scale(200), consume_all);
+}
+END_TEST
+
+START_TEST(a_stop_amid_faults_loses_nothing)
+{
+    run_seeds(test_scale(200), stop_anywhere);
+}
+END_TEST
+
+Suite *test_suite(void)
+{
+    Suite *suite = suite_create("faults");
+    TCase *tcase = tcase_create("faults");
+    tcase_set_timeout(tcase, 300);
+    tcase_add_test(tcase, consuming_always_resumes_and_nothing_is_lost);
+    tcase_add_test(tcase, a_stop_amid_faults_loses_nothing);
+    suite_add_tcase(suite, tcase);
+    return suite;
+}
