@@ -214,6 +214,8 @@ static void publisher_down(struct link_channel *channel)
 static void publisher_deadline_over(struct timer *timer)
 {
     struct publisher *publisher = LIST_ITEM(timer, publisher, deadline);
+    if (link_state(publisher->channel.link) != LINK_OPEN)
+        return; /* it is closing, and takes no channel any more */
     if (publisher->step == PUBLISHER_NO_CHANNEL) {
         publisher_open(publisher);
         return;
