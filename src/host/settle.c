@@ -43,12 +43,6 @@ void settle_answer(struct consumer *consumer, struct job *job, enum ledger_answe
         return;
     }
     ackd_assert(code == ACKD_OK);
-    if (answer == LEDGER_ACK)
-        consumer->counts.acked++;
-    else if (answer == LEDGER_RELEASE)
-        consumer->counts.released++;
-    else
-        consumer->counts.retried++;
     consumer->settled = true;
     if (job->state != JOB_ABANDONED)
         consumer_move(consumer, job, JOB_SETTLED);
@@ -194,6 +188,17 @@ static int settle_send(struct subscription *subscription, const struct ledger_fr
     return ACKD_E_INTERNAL;
 }
 
+/* An answer counts when it is written: one that its channel did not live to see is orphaned. */
+static void settle_count(struct consumer_counts *counts, enum ledger_answer answer)
+{
+    if (answer == LEDGER_ACK)
+        counts->acked++;
+    else if (answer == LEDGER_RELEASE)
+        counts->released++;
+    else
+        counts->retried++;
+}
+
 void settle_flush(struct consumer *consumer)
 {
     if (!consumer->settled)
@@ -209,6 +214,7 @@ void settle_flush(struct consumer *consumer)
     while ((node = list_take(&sent)) != NULL) {
         struct ledger_entry *entry = LIST_ITEM(node, ledger_entry, node);
         struct job *job = LIST_ITEM(entry, job, entry);
+        settle_count(&consumer->counts, entry->answer);
         if (job->state != JOB_ABANDONED)
             consumer_forget(consumer, job);
     }
