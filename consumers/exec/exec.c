@@ -7,7 +7,8 @@
  *   X2  What the program writes is always read, so that it never waits for us; how much of it is
  *       logged is bounded.
  *   X3  No program outlives its message: it is asked to end, and killed where it does not. What it
- *       left running in the background is not waited for.
+ *       left running in the background is not waited for. Where the host itself is killed, nobody
+ *       is left to ask: then the service manager ends what is in the unit's control group.
  */
 #include <ackd/ackd.h>
 #include <ackd/io.h>
