@@ -3,8 +3,8 @@
  * switch for aarch64, procedure call standard: x19 to x30, the low halves of v8 to v15, and FPCR.
  *
  * A stack that was left holds, from its pointer upwards: x29, x30, x19 to x28, d8 to d15, FPCR.
- * switch_init lays the same out by hand, with switch_entry in x30, the entry in x19 and its argument
- * in x20.
+ * switch_init lays the same out by hand, with switch_entry in x30, the entry in x19 and its
+ * argument in x20.
  */
 #define FRAME_SIZE 176
 

@@ -47,7 +47,8 @@ wrong_guards() {
 untidy() {
     sources | grep -v '\.S$' | xargs grep -nP '\t' | sed 's/^\([^:]*:[0-9]*\):.*/\1: a tab/'
     sources | xargs grep -n '[[:space:]]$' | sed 's/^\([^:]*:[0-9]*\):.*/\1: trailing space/'
-    sources | xargs awk 'length($0) > 100 { print FILENAME ":" FNR ": over 100 columns" }'
+    # The formatter sees to the rest, and has views of its own on a comment that is one word over.
+    sources | grep '\.\(def\|S\)$' | xargs awk 'length($0) > 100 { print FILENAME ":" FNR ": over 100 columns" }'
 }
 
 unfinished() {

@@ -85,10 +85,8 @@ static void world_done(struct ackd_task *task, int code, const struct ackd_error
     (void)arg;
     ck_assert_ptr_null(ackd_task_current());
     ackd_error_unref(world.end.error);
-    world.end = (struct world_end){.ended = true,
-                                   .code = code,
-                                   .reason = reason,
-                                   .error = ackd_error_ref(error)};
+    world.end = (struct world_end){
+        .ended = true, .code = code, .reason = reason, .error = ackd_error_ref(error)};
     ackd_error_format(error, world.end.text, sizeof world.end.text);
     world.ends++;
 }
