@@ -18,7 +18,7 @@
 #include "base/timer.h"
 #include "io/system.h"
 
-#if HAVE_SYSTEMD
+#ifdef HAVE_SYSTEMD
 #include <systemd/sd-daemon.h>
 
 /* The address that the manager put into the environment; a leading '@' is an abstract name. */

@@ -5,11 +5,11 @@
 #include "client.h"
 
 #include <ackd/error.h>
-#include <check.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/list.h"
+#include "main.h"
 
 enum { CLIENT_SPACE = 16384 };
 
@@ -42,13 +42,13 @@ static void client_space(void *arg, uint8_t **ret_at, size_t *ret_size)
 {
     struct client *client = client_called(arg);
     *ret_size = client->space == 0 ? CLIENT_SPACE : client->space;
-    ck_assert_int_eq(buffer_reserve(&client->in, *ret_size, ret_at), 0);
+    test_that(buffer_reserve(&client->in, *ret_size, ret_at) == 0);
 }
 
 static void client_received(void *arg, size_t size)
 {
     struct client *client = client_called(arg);
-    ck_assert_uint_gt(size, 0);
+    test_that(size > 0);
     buffer_commit(&client->in, size);
     if (client->checks) {
         const uint8_t *at = buffer_bytes(&client->in) + buffer_size(&client->in) - size;
@@ -66,7 +66,7 @@ static void client_sent(void *arg)
 {
     struct client *client = client_called(arg);
     client->sent++;
-    ck_assert_uint_eq(stream_unsent(client->stream), 0);
+    test_that(stream_unsent(client->stream) == 0);
     loop_stop(client->loop);
 }
 
@@ -142,10 +142,10 @@ void client_connect(struct client *client)
 
 bool client_send(struct client *client, const void *at, size_t size)
 {
-    ck_assert_int_eq(buffer_append(&client->out, at, size), 0);
+    test_that(buffer_append(&client->out, at, size) == 0);
     client->inside = true;
     bool taken = stream_send(client->stream, &client->out);
     client->inside = false;
-    ck_assert(!taken || buffer_size(&client->out) == 0);
+    test_that(!taken || buffer_size(&client->out) == 0);
     return taken;
 }

@@ -7,6 +7,7 @@
 #include <check.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -33,6 +34,8 @@ static void *peer_thread(void *arg)
     int fd = accept(peer->listener, NULL, NULL);
     if (fd < 0)
         return NULL;
+    int at_once = 1;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
     peer->serve(fd, peer->arg);
     close(fd);
     return NULL;

@@ -102,7 +102,7 @@ START_TEST(test_seeds_differ_and_the_host_has_a_name)
 }
 END_TEST
 
-#if HAVE_SYSTEMD
+#ifdef HAVE_SYSTEMD
 static int notify_listen(char *path, size_t size, bool abstract)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -167,7 +167,7 @@ Suite *test_suite(void)
     tcase_add_test(tc, test_a_signal_is_taken_by_the_loop_whichever_thread_sends_it);
     tcase_add_test(tc, test_a_broken_pipe_is_an_error_and_not_a_signal);
     tcase_add_test(tc, test_seeds_differ_and_the_host_has_a_name);
-#if HAVE_SYSTEMD
+#ifdef HAVE_SYSTEMD
     tcase_add_loop_test(tc, test_tells_the_service_manager, 0, 2);
     tcase_add_test(tc, test_a_service_manager_that_does_not_read_blocks_nothing);
     tcase_add_test(tc, test_without_a_service_manager_there_is_nothing_to_tell);
