@@ -90,7 +90,7 @@ int channel_open(struct connection *connection, uint16_t number)
         return channel_not_open(connection, number);
     amqp_channel_open_t method = {0};
     ACKD_TRY(channel_write(connection, number, AMQP_CHANNEL_OPEN_METHOD, &method));
-    *channel = (struct channel){.state = CHANNEL_OPENING};
+    *channel = (struct channel){.state = CHANNEL_OPENING, .number = number};
     return ACKD_OK;
 }
 

@@ -21,6 +21,7 @@
 #include "amqp/method.h"
 #include "amqp/peer.h"
 #include "amqp/properties.h"
+#include "amqp/whole.h"
 #include "base/assert.h"
 #include "base/error.h"
 
@@ -107,13 +108,11 @@ int connection_start(struct connection *connection)
     return ACKD_OK;
 }
 
-/* The message that the open fragment belongs to; NULL where its bytes are dropped. */
-static struct content *fragment_content(const struct connection *connection)
+/* The channel whose message the open fragment belongs to; NULL where its bytes are dropped. */
+static struct channel *fragment_channel(const struct connection *connection)
 {
     struct channel *channel = inside_channel(connection, connection->fragment.frame.channel);
-    if (channel == NULL || !inside_counts(connection, channel))
-        return NULL;
-    return &channel->content;
+    return channel == NULL || !inside_counts(connection, channel) ? NULL : channel;
 }
 
 /* Whether the next bytes are read into a body: none of it is in the input, and it is worth it. */
@@ -122,8 +121,11 @@ static bool space_in_body(struct connection *connection)
     struct fragment *fragment = &connection->fragment;
     if (!fragment->open || fragment->left == 0 || input_size(&connection->input) > 0)
         return false;
-    const struct content *content = fragment_content(connection);
-    if (content == NULL || content->at == NULL || content->delivery->large_body == NULL)
+    const struct channel *channel = fragment_channel(connection);
+    if (channel == NULL)
+        return false;
+    const struct content *content = &channel->content;
+    if (content->at == NULL || content->delivery->large_body == NULL)
         return false;
     if (content->left >= CONNECTION_DIRECT_MIN)
         fragment->direct = true;
@@ -148,7 +150,7 @@ void connection_space(struct connection *connection, uint8_t **ret_at, size_t *r
         input_clear(&connection->input);
     connection->space_is_body = connection->state != INSIDE_DEAD && space_in_body(connection);
     if (connection->space_is_body) {
-        *ret_at = fragment_content(connection)->at;
+        *ret_at = fragment_channel(connection)->content.at;
         *ret_size = (size_t)connection->fragment.left + FRAME_OVERHEAD;
         return;
     }
@@ -179,8 +181,9 @@ void connection_received(struct connection *connection, size_t size)
         return;
     }
     connection->space_is_body = false;
-    struct content *content = fragment_content(connection);
-    ackd_assert(content != NULL);
+    struct channel *channel = fragment_channel(connection);
+    ackd_assert(channel != NULL);
+    struct content *content = &channel->content;
     size_t left = connection->fragment.left;
     size_t taken = size < left ? size : left;
     ackd_assert(size - taken <= FRAME_OVERHEAD);
@@ -195,36 +198,37 @@ struct buffer *connection_output(struct connection *connection)
     return &connection->output;
 }
 
+/* Whether so much of the body is to come that it is better read into its place. */
+static bool fragment_goes_on(const struct channel *channel)
+{
+    return channel != NULL && channel->content.at != NULL &&
+           channel->content.left >= CONNECTION_DIRECT_MIN;
+}
+
 /* Go on with the open fragment. */
 static int fragment_next(struct connection *connection, struct connection_event *event)
 {
     struct fragment *fragment = &connection->fragment;
     struct input *input = &connection->input;
-    struct content *content = fragment_content(connection);
+    struct channel *channel = fragment_channel(connection);
     size_t size = input_size(input);
     if (size > fragment->left)
         size = fragment->left;
     if (size > 0) {
-        if (content != NULL && fragment->frame.type == FRAME_BODY)
-            content_fill(content, input_bytes(input), size);
+        if (channel != NULL && fragment->frame.type == FRAME_BODY)
+            content_fill(&channel->content, input_bytes(input), size);
         fragment->left -= (uint32_t)size;
         input_take(input, size);
     }
-    if (fragment->left > 0 || input_size(input) == 0) {
-        connection->body_goes_on =
-            content != NULL && content->at != NULL && content->left >= CONNECTION_DIRECT_MIN;
+    connection->body_goes_on = fragment_goes_on(channel);
+    if (fragment->left > 0 || input_size(input) == 0)
         return TAKEN_NOTHING;
-    }
-    uint8_t octet = *input_bytes(input);
     connection->fault = FAULT_FRAME;
-    ACKD_TRY(frame_end(&fragment->frame, octet));
+    ACKD_TRY(frame_end(&fragment->frame, *input_bytes(input)));
     connection->fault = 0;
     input_take(input, FRAME_END_SIZE);
     fragment->open = false;
-    if (content == NULL)
-        return TAKEN_SILENT;
-    connection->body_goes_on = content->at != NULL && content->left >= CONNECTION_DIRECT_MIN;
-    return content_end(connection, fragment->frame.channel, event);
+    return channel == NULL ? TAKEN_SILENT : content_end(channel, event);
 }
 
 static void fragment_open(struct connection *connection, const struct frame *frame, uint32_t taken)
@@ -234,27 +238,27 @@ static void fragment_open(struct connection *connection, const struct frame *fra
     input_take(&connection->input, FRAME_HEAD_SIZE + (size_t)taken);
 }
 
-/* Content on a channel: whether it counts. *ret_number: its slot. ACKD_E_PROTOCOL if it was never
+/* The channel that content belongs to; NULL where it is ignored. ACKD_E_PROTOCOL if it was never
  * opened. */
-static int content_counts(struct connection *connection, const struct frame *frame,
-                          bool *ret_counts)
+static int content_channel(struct connection *connection, const struct frame *frame,
+                           struct channel **ret_channel)
 {
-    const struct channel *channel = inside_channel(connection, frame->channel);
+    struct channel *channel = inside_channel(connection, frame->channel);
     if (connection->state == INSIDE_OPEN && (channel == NULL || channel->state == CHANNEL_FREE))
         return inside_fault(connection, FAULT_CHANNEL, "a %s frame on channel %u, which %s",
                             frame_type_name(frame->type), frame->channel,
                             incoming_channel_state(connection, frame->channel));
-    *ret_counts = channel != NULL && inside_counts(connection, channel);
+    *ret_channel = channel != NULL && inside_counts(connection, channel) ? channel : NULL;
     return ACKD_OK;
 }
 
 static int take_body(struct connection *connection, const struct frame *frame,
                      struct connection_event *event)
 {
-    bool counts = false;
-    ACKD_TRY(content_counts(connection, frame, &counts));
-    if (counts)
-        ACKD_TRY(content_body(connection, frame->channel, frame->size));
+    struct channel *channel = NULL;
+    ACKD_TRY(content_channel(connection, frame, &channel));
+    if (channel != NULL)
+        ACKD_TRY(content_body(connection, channel, frame->size));
     fragment_open(connection, frame, 0);
     return fragment_next(connection, event);
 }
@@ -262,14 +266,13 @@ static int take_body(struct connection *connection, const struct frame *frame,
 static int take_header_oversized(struct connection *connection, const struct frame *frame,
                                  struct connection_event *event)
 {
-    bool counts = false;
-    ACKD_TRY(content_counts(connection, frame, &counts));
+    struct channel *channel = NULL;
+    ACKD_TRY(content_channel(connection, frame, &channel));
     if (input_size(&connection->input) < FRAME_HEAD_SIZE + PROPERTIES_PREFIX_SIZE)
         return TAKEN_NOTHING;
-    if (counts)
-        ACKD_TRY(content_header_oversized(connection, frame->channel,
-                                          input_bytes(&connection->input) + FRAME_HEAD_SIZE,
-                                          frame->size));
+    if (channel != NULL)
+        ACKD_TRY(content_header_oversized(
+            connection, channel, input_bytes(&connection->input) + FRAME_HEAD_SIZE, frame->size));
     fragment_open(connection, frame, PROPERTIES_PREFIX_SIZE);
     return fragment_next(connection, event);
 }
@@ -282,18 +285,23 @@ static int take_frame(struct connection *connection, const struct frame *frame,
         return incoming_method(connection, frame->channel, payload, frame->size, event);
     if (frame->type == FRAME_HEARTBEAT)
         return TAKEN_SILENT;
-    bool counts = false;
-    ACKD_TRY(content_counts(connection, frame, &counts));
-    return counts ? content_header(connection, frame->channel, payload, frame->size, event)
-                  : TAKEN_SILENT;
+    struct channel *channel = NULL;
+    ACKD_TRY(content_channel(connection, frame, &channel));
+    return channel == NULL ? TAKEN_SILENT
+                           : content_header(connection, channel, payload, frame->size, event);
 }
 
 /* Whatever comes next in the input. */
 static int take_next(struct connection *connection, struct connection_event *event)
 {
     struct input *input = &connection->input;
-    if (connection->fragment.open)
+    if (connection->fragment.open) {
+        event->channel = connection->fragment.frame.channel;
         return fragment_next(connection, event);
+    }
+    int whole_message = whole_take(connection, event);
+    if (whole_message != TAKEN_NOTHING)
+        return whole_message;
     if (connection->state == INSIDE_STARTING) {
         bool known = false;
         ACKD_TRY(peer_check(input_bytes(input), input_size(input), &known));
@@ -343,6 +351,9 @@ static int opened(struct connection *connection)
         .body_max = payload_max,
         .channel_max = connection->channel_max,
     };
+    connection->limits.least_max = least_of(connection->limits.method_max, payload_max);
+    connection->limits.least_max =
+        least_of(connection->limits.least_max, connection->limits.header_max);
     return input_resize(&connection->input, CONNECTION_INPUT_SIZE);
 }
 

@@ -14,67 +14,84 @@
 #include "base/assert.h"
 #include "base/error.h"
 
-/* A terminated copy of @bytes at *@at, which moves behind it. */
-static const char *content_copy(char **at, amqp_bytes_t bytes)
+/* An empty message on its way in. */
+static int content_begin(struct connection *connection, struct channel *channel, size_t size,
+                         struct delivery **ret_delivery, uint8_t **ret_names)
 {
-    char *text = *at;
+    ackd_assert(channel->content.delivery == NULL); /* I2 */
+    struct delivery *delivery = delivery_new(connection->pool);
+    if (delivery == NULL)
+        return ackd_wrap(ACKD_E_NOMEM, "a message on channel %u", channel->number);
+    uint8_t *names = arena_alloc_bytes(&delivery->arena, size);
+    if (names == NULL) {
+        delivery_free(&delivery);
+        return ackd_fail(ACKD_E_NOMEM, "a message on channel %u", channel->number);
+    }
+    delivery->channel = channel->number;
+    channel->content = (struct content){.delivery = delivery};
+    channel->expects = EXPECTS_HEADER;
+    *ret_delivery = delivery;
+    *ret_names = names;
+    return ACKD_OK;
+}
+
+/*
+ * The arguments in one copy, with the strings terminated where they lie: the octet behind each has
+ * been read when it is overwritten. Consumer tag, delivery tag and a bit, exchange, routing key.
+ */
+int content_begin_deliver(struct connection *connection, struct channel *channel,
+                          const uint8_t *arguments, size_t size)
+{
+    enum { MIDDLE_SIZE = 9 };
+    const uint8_t *end = arguments + size;
+    const uint8_t *middle = size == 0 ? end : arguments + 1 + arguments[0];
+    bool whole = middle < end && end - middle > MIDDLE_SIZE;
+    const uint8_t *exchange = whole ? middle + MIDDLE_SIZE : end;
+    const uint8_t *key = whole ? exchange + 1 + exchange[0] : end;
+    if (key >= end || end - key <= key[0])
+        return inside_fault(connection, FAULT_SYNTAX,
+                            "basic.deliver on channel %u cannot be read: it is cut off",
+                            channel->number);
+    struct delivery *delivery = NULL;
+    uint8_t *names = NULL;
+    ACKD_TRY(content_begin(connection, channel, size + 1, &delivery, &names));
+    memcpy(names, arguments, size);
+    delivery->consumer_tag = (const char *)names + 1;
+    delivery->tag = wire_get_64(middle);
+    delivery->redelivered = (middle[8] & 1) != 0;
+    delivery->exchange = (const char *)names + (exchange - arguments) + 1;
+    delivery->routing_key = (const char *)names + (key - arguments) + 1;
+    names[middle - arguments] = '\0';
+    names[key - arguments] = '\0';
+    names[key - arguments + 1 + key[0]] = '\0';
+    return ACKD_OK;
+}
+
+/* A terminated copy of @bytes at *@at, which moves behind it. */
+static const char *content_copy(uint8_t **at, amqp_bytes_t bytes)
+{
+    uint8_t *text = *at;
     if (bytes.len > 0)
         memcpy(text, bytes.bytes, bytes.len);
     text[bytes.len] = '\0';
     *at = text + bytes.len + 1;
-    return text;
+    return (const char *)text;
 }
 
-static int content_begin(struct connection *connection, uint16_t number, amqp_bytes_t name,
-                         amqp_bytes_t exchange, amqp_bytes_t routing_key, const char **ret_name)
-{
-    ackd_assert(number < connection->channel_count);
-    struct channel *channel = &connection->channels[number];
-    ackd_assert(channel->content.delivery == NULL); /* I2 */
-    struct delivery *delivery = delivery_new(connection->pool);
-    if (delivery == NULL)
-        return ackd_wrap(ACKD_E_NOMEM, "a message on channel %u", number);
-    char *at = arena_alloc_bytes(&delivery->arena, name.len + exchange.len + routing_key.len + 3);
-    if (at == NULL) {
-        delivery_free(&delivery);
-        return ackd_fail(ACKD_E_NOMEM, "a message on channel %u", number);
-    }
-    delivery->channel = number;
-    *ret_name = content_copy(&at, name);
-    delivery->exchange = content_copy(&at, exchange);
-    delivery->routing_key = content_copy(&at, routing_key);
-    channel->content = (struct content){.delivery = delivery};
-    channel->expects = EXPECTS_HEADER;
-    return ACKD_OK;
-}
-
-int content_begin_deliver(struct connection *connection, uint16_t number,
-                          const amqp_basic_deliver_t *method)
-{
-    const char *consumer_tag = NULL;
-    int code = content_begin(connection, number, method->consumer_tag, method->exchange,
-                             method->routing_key, &consumer_tag);
-    if (code != ACKD_OK)
-        return code;
-    struct delivery *delivery = connection->channels[number].content.delivery;
-    delivery->consumer_tag = consumer_tag;
-    delivery->tag = method->delivery_tag;
-    delivery->redelivered = method->redelivered != 0;
-    return ACKD_OK;
-}
-
-int content_begin_return(struct connection *connection, uint16_t number,
+int content_begin_return(struct connection *connection, struct channel *channel,
                          const amqp_basic_return_t *method)
 {
-    const char *text = NULL;
-    int code = content_begin(connection, number, method->reply_text, method->exchange,
-                             method->routing_key, &text);
-    if (code != ACKD_OK)
-        return code;
-    struct content *content = &connection->channels[number].content;
-    content->delivery->return_code = method->reply_code;
-    content->delivery->return_text = text;
-    content->returned = true;
+    struct delivery *delivery = NULL;
+    uint8_t *at = NULL;
+    ACKD_TRY(
+        content_begin(connection, channel,
+                      method->reply_text.len + method->exchange.len + method->routing_key.len + 3,
+                      &delivery, &at));
+    delivery->return_code = method->reply_code;
+    delivery->return_text = content_copy(&at, method->reply_text);
+    delivery->exchange = content_copy(&at, method->exchange);
+    delivery->routing_key = content_copy(&at, method->routing_key);
+    channel->content.returned = true;
     return ACKD_OK;
 }
 
@@ -113,22 +130,21 @@ static int content_make_room(struct content *content)
 }
 
 /* Check and read what stands in front of the properties. */
-static int content_prefix(struct connection *connection, uint16_t number, const uint8_t *payload,
-                          size_t size)
+static int content_prefix(struct connection *connection, struct channel *channel,
+                          const uint8_t *payload, size_t size)
 {
-    struct channel *channel = &connection->channels[number];
     if (channel->expects != EXPECTS_HEADER)
         return inside_fault(connection, FAULT_UNEXPECTED,
                             channel->expects == EXPECTS_BODY
                                 ? "a second header on channel %u, of the same message"
                                 : "a header on channel %u, of no message",
-                            number);
+                            channel->number);
     if (size < PROPERTIES_PREFIX_SIZE + 2)
         return inside_fault(connection, FAULT_FRAME, "a header of %zu bytes on channel %u", size,
-                            number);
+                            channel->number);
     if (wire_get_16(payload) != PROPERTIES_CLASS)
         return inside_fault(connection, FAULT_FRAME, "a header of class %u on channel %u, not %d",
-                            wire_get_16(payload), number, PROPERTIES_CLASS);
+                            wire_get_16(payload), channel->number, PROPERTIES_CLASS);
     struct content *content = &channel->content;
     content->left = wire_get_64(payload + 4);
     content->delivery->body_size = content->left;
@@ -140,13 +156,13 @@ static int content_prefix(struct connection *connection, uint16_t number, const 
     return ACKD_OK;
 }
 
-int content_header(struct connection *connection, uint16_t number, const uint8_t *payload,
+int content_header(struct connection *connection, struct channel *channel, const uint8_t *payload,
                    size_t size, struct connection_event *event)
 {
-    int code = content_prefix(connection, number, payload, size);
+    int code = content_prefix(connection, channel, payload, size);
     if (code != ACKD_OK)
         return code;
-    struct content *content = &connection->channels[number].content;
+    struct content *content = &channel->content;
     if (content->delivery->poison == NULL) {
         code = properties_read(payload + PROPERTIES_PREFIX_SIZE, size - PROPERTIES_PREFIX_SIZE,
                                &content->delivery->arena, &content->delivery->properties);
@@ -159,35 +175,34 @@ int content_header(struct connection *connection, uint16_t number, const uint8_t
     }
     if (content->delivery->poison == NULL && content->left > 0)
         ACKD_TRY(content_make_room(content));
-    return content_end(connection, number, event);
+    return content_end(channel, event);
 }
 
-int content_header_oversized(struct connection *connection, uint16_t number, const uint8_t *payload,
-                             uint32_t size)
+int content_header_oversized(struct connection *connection, struct channel *channel,
+                             const uint8_t *payload, uint32_t size)
 {
-    int code = content_prefix(connection, number, payload, size);
+    int code = content_prefix(connection, channel, payload, size);
     if (code != ACKD_OK)
         return code;
-    content_poison(&connection->channels[number].content,
+    content_poison(&channel->content,
                    "the properties of the message have %u bytes, the limit is %u", size,
                    connection->header_frame_max);
     return ACKD_OK;
 }
 
-int content_body(struct connection *connection, uint16_t number, uint32_t size)
+int content_body(struct connection *connection, struct channel *channel, uint32_t size)
 {
-    struct channel *channel = &connection->channels[number];
     if (channel->expects != EXPECTS_BODY)
         return inside_fault(connection, FAULT_UNEXPECTED,
                             channel->expects == EXPECTS_HEADER
                                 ? "a body on channel %u, in front of its header"
                                 : "a body on channel %u, of no message",
-                            number);
+                            channel->number);
     if (size > channel->content.left)
         return inside_fault(connection, FAULT_FRAME,
                             "a body on channel %u is longer than its header announced: %llu bytes "
                             "were left, the frame has %u",
-                            number, (unsigned long long)channel->content.left, size);
+                            channel->number, (unsigned long long)channel->content.left, size);
     return ACKD_OK;
 }
 
@@ -203,14 +218,13 @@ void content_fill(struct content *content, const uint8_t *bytes, size_t size)
     content->delivery->body.size += size;
 }
 
-int content_end(struct connection *connection, uint16_t number, struct connection_event *event)
+int content_end(struct channel *channel, struct connection_event *event)
 {
-    struct channel *channel = &connection->channels[number];
     struct content *content = &channel->content;
     if (content->left > 0)
         return TAKEN_SILENT;
     event->kind = content->returned ? CHANNEL_RETURNED : CHANNEL_DELIVERY;
-    event->channel = number; /* no frame head was read if only the rest of a body came */
+    event->channel = channel->number; /* no frame head was read if only the rest of a body came */
     event->delivery = content->delivery;
     event->tag = content->delivery->tag;
     content->delivery = NULL;

@@ -4,11 +4,6 @@
 
 #include "amqp/frame.h"
 
-#include <ackd/error.h>
-#include <stdbool.h>
-
-#include "amqp/wire.h"
-
 const char *frame_type_name(uint8_t type)
 {
     switch (type) {
@@ -25,7 +20,7 @@ const char *frame_type_name(uint8_t type)
     }
 }
 
-static int frame_check(const struct frame *frame, const struct frame_limits *limits)
+int frame_check(const struct frame *frame, const struct frame_limits *limits)
 {
     bool content = false;
     uint32_t size_max = 0;
@@ -59,24 +54,8 @@ static int frame_check(const struct frame *frame, const struct frame_limits *lim
     return ACKD_OK;
 }
 
-int frame_head(const uint8_t *at, const struct frame_limits *limits, struct frame *ret_frame)
+int frame_end_wrong(const struct frame *frame, uint8_t octet)
 {
-    struct frame frame = {
-        .type = at[0],
-        .channel = wire_get_16(at + 1),
-        .size = wire_get_32(at + 3),
-    };
-    int code = frame_check(&frame, limits);
-    if (code != ACKD_OK)
-        return code;
-    *ret_frame = frame;
-    return ACKD_OK;
-}
-
-int frame_end(const struct frame *frame, uint8_t octet)
-{
-    if (octet == FRAME_END)
-        return ACKD_OK;
     return ackd_fail(ACKD_E_PROTOCOL, "a %s frame of %u bytes on channel %u ends in %02x, not ce",
                      frame_type_name(frame->type), frame->size, frame->channel, octet);
 }

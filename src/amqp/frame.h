@@ -8,9 +8,12 @@
 #ifndef ACKD_AMQP_FRAME_H
 #define ACKD_AMQP_FRAME_H
 
-#include <ackd/abi.h>
+#include <ackd/error.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "amqp/wire.h"
 
 enum frame_type { FRAME_METHOD = 1, FRAME_HEADER = 2, FRAME_BODY = 3, FRAME_HEARTBEAT = 8 };
 
@@ -34,16 +37,33 @@ struct frame_limits {
     uint32_t header_max; /* apart: RabbitMQ sends headers beyond the frame_max it agreed to */
     uint32_t body_max;
     uint16_t channel_max;
+    uint32_t least_max; /* none of the three is smaller: such frames pass without a closer look */
 };
 
-/*
- * Read the FRAME_HEAD_SIZE bytes at @at. ACKD_E_PROTOCOL for an unknown type, a size or channel
- * beyond the limits, content on channel 0, a heartbeat that is not empty or not on channel 0.
- */
-ACKD_MUST_CHECK int frame_head(const uint8_t *at, const struct frame_limits *limits,
-                               struct frame *ret_frame);
+/* ACKD_E_PROTOCOL for an unknown type, a size or channel beyond the limits, content on channel 0, a
+ * heartbeat that is not empty or not on channel 0. */
+ACKD_MUST_CHECK int frame_check(const struct frame *frame, const struct frame_limits *limits);
+
+/* Read the FRAME_HEAD_SIZE bytes at @at, and check them. */
+ACKD_MUST_CHECK static inline int frame_head(const uint8_t *at, const struct frame_limits *limits,
+                                             struct frame *ret_frame)
+{
+    ret_frame->type = at[0];
+    ret_frame->channel = wire_get_16(at + 1);
+    ret_frame->size = wire_get_32(at + 3);
+    bool plain = ret_frame->type >= FRAME_METHOD && ret_frame->type <= FRAME_BODY &&
+                 ret_frame->size <= limits->least_max && ret_frame->channel != 0 &&
+                 ret_frame->channel <= limits->channel_max;
+    return __builtin_expect(plain, 1) ? ACKD_OK : frame_check(ret_frame, limits);
+}
+
+int frame_end_wrong(const struct frame *frame, uint8_t octet);
+
 /* ACKD_E_PROTOCOL unless @octet ends a frame. */
-ACKD_MUST_CHECK int frame_end(const struct frame *frame, uint8_t octet);
+ACKD_MUST_CHECK static inline int frame_end(const struct frame *frame, uint8_t octet)
+{
+    return __builtin_expect(octet == FRAME_END, 1) ? ACKD_OK : frame_end_wrong(frame, octet);
+}
 
 /*
  * A whole frame out of the @size bytes at @at: *ret_taken is how many bytes it has, 0 where more

@@ -137,19 +137,11 @@ static const struct {
 
 /* Methods of a channel. */
 
-static int take_deliver(struct connection *connection, uint16_t number, const void *method,
-                        struct connection_event *event)
-{
-    (void)event;
-    ACKD_TRY(content_begin_deliver(connection, number, method));
-    return TAKEN_SILENT;
-}
-
 static int take_return(struct connection *connection, uint16_t number, const void *method,
                        struct connection_event *event)
 {
     (void)event;
-    ACKD_TRY(content_begin_return(connection, number, method));
+    ACKD_TRY(content_begin_return(connection, &connection->channels[number], method));
     return TAKEN_SILENT;
 }
 
@@ -292,7 +284,6 @@ static const struct {
     int (*take)(struct connection *connection, uint16_t number, const void *method,
                 struct connection_event *event);
 } channel_rows[] = {
-    {AMQP_BASIC_DELIVER_METHOD, IN(CHANNEL_OPEN), take_deliver},
     {AMQP_BASIC_ACK_METHOD, IN(CHANNEL_OPEN), take_ack},
     {AMQP_BASIC_NACK_METHOD, IN(CHANNEL_OPEN), take_nack},
     {AMQP_BASIC_RETURN_METHOD, IN(CHANNEL_OPEN), take_return},
@@ -375,6 +366,10 @@ static int incoming_on_channel(struct connection *connection, uint16_t number, u
         return inside_fault(
             connection, FAULT_UNEXPECTED, "%s on channel %u, in the middle of a message",
             method_name(id) == NULL ? "an unknown method" : method_name(id), number);
+    if (id == AMQP_BASIC_DELIVER_METHOD && channel->state == CHANNEL_OPEN) { /* most of all */
+        ACKD_TRY(content_begin_deliver(connection, channel, payload + 4, size - 4));
+        return TAKEN_SILENT;
+    }
     for (size_t i = 0; i < CHANNEL_ROWS; i++) {
         if (channel_rows[i].id != id || (channel_rows[i].states & IN(channel->state)) == 0)
             continue;

@@ -80,15 +80,6 @@ void input_space(struct input *input, uint8_t **ret_at, size_t *ret_size)
     *ret_size = input->capacity - size;
 }
 
-void input_take(struct input *input, size_t size)
-{
-    ackd_assert(size <= input_size(input));
-    input->start += size;
-    if (input->start != input->end)
-        return;
-    input_clear(input);
-}
-
 void input_clear(struct input *input)
 {
     input->start = 0;

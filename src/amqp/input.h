@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/assert.h"
+
 struct input {
     uint8_t *data;   /* block or large */
     size_t start;    /* first byte not yet taken */
@@ -43,7 +45,14 @@ ACKD_MUST_CHECK int input_want(struct input *input, size_t size);
 /* Where to receive; moves what is there to the front. At least one byte, if nothing else is wanted.
  */
 void input_space(struct input *input, uint8_t **ret_at, size_t *ret_size);
-void input_take(struct input *input, size_t size);
 void input_clear(struct input *input);
+
+static inline void input_take(struct input *input, size_t size)
+{
+    ackd_assert(size <= input_size(input));
+    input->start += size;
+    if (input->start == input->end)
+        input_clear(input);
+}
 
 #endif

@@ -60,6 +60,7 @@ struct channel {
     uint8_t state;   /* enum inside_channel_state */
     uint8_t expects; /* enum inside_expects */
     bool confirms;   /* confirm.select was sent */
+    uint16_t number; /* its own */
     uint16_t requests[REQUEST_COUNT];
     struct content content;
 };

@@ -120,33 +120,40 @@ static bool properties_read_values(struct reader *reader, unsigned flags, struct
 #undef READ
 }
 
+/* Read the @size bytes of values in @copy, which has room for one more. */
+static int properties_read_copy(uint8_t *copy, size_t size, unsigned flags, struct properties *ret)
+{
+    struct reader reader = {.at = copy, .end = copy + size};
+    reader.unterminated = &reader.scratch;
+    if (!properties_read_values(&reader, flags, ret))
+        return ackd_fail(ACKD_E_POISON, "the properties of the message are cut off");
+    if (reader.at != reader.end)
+        return ackd_fail(ACKD_E_POISON, "%zu bytes behind the last property of the message",
+                         (size_t)(reader.end - reader.at));
+    reader_pass(&reader, 0);
+    return ret->headers.size == 0 ? ACKD_OK : table_check(ret->headers.data, ret->headers.size);
+}
+
 int properties_read(const uint8_t *bytes, size_t size, struct arena *arena, struct properties *ret)
 {
+    properties_clear(ret);
     if (size < 2)
         return ackd_fail(ACKD_E_POISON, "the properties of the message are cut off");
     unsigned flags = wire_get_16(bytes);
     if ((flags & FLAGS_NONE) != 0)
         return ackd_fail(ACKD_E_POISON, "the message has property flags that do not exist: %04x",
                          flags);
-    struct properties properties = {.delivery_mode = -1, .priority = -1, .headers.data = ""};
+    if (size == 2 && flags == 0)
+        return ACKD_OK;
     size -= 2;
-    if (size > 0 || flags != 0) {
-        uint8_t *copy = arena_alloc_bytes(arena, size + 1);
-        if (copy == NULL)
-            return ackd_fail(ACKD_E_NOMEM, "the %zu bytes of a message's properties", size);
-        memcpy(copy, bytes + 2, size);
-        struct reader reader = {.at = copy, .end = copy + size};
-        reader.unterminated = &reader.scratch;
-        if (!properties_read_values(&reader, flags, &properties))
-            return ackd_fail(ACKD_E_POISON, "the properties of the message are cut off");
-        if (reader.at != reader.end)
-            return ackd_fail(ACKD_E_POISON, "%zu bytes behind the last property of the message",
-                             (size_t)(reader.end - reader.at));
-        reader_pass(&reader, 0);
-        ACKD_TRY(table_check(properties.headers.data, properties.headers.size));
-    }
-    *ret = properties;
-    return ACKD_OK;
+    uint8_t *copy = arena_alloc_bytes(arena, size + 1);
+    if (copy == NULL)
+        return ackd_fail(ACKD_E_NOMEM, "the %zu bytes of a message's properties", size);
+    memcpy(copy, bytes + 2, size);
+    int code = properties_read_copy(copy, size, flags, ret);
+    if (code != ACKD_OK)
+        properties_clear(ret);
+    return code;
 }
 
 static unsigned properties_flags(const struct properties *properties, size_t more)

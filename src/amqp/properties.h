@@ -22,10 +22,16 @@ enum {
     PROPERTIES_PREFIX_SIZE = 12 /* class, weight and body size, in front of the properties */
 };
 
+/* None at all. */
+static inline void properties_clear(struct properties *properties)
+{
+    *properties = (struct properties){.delivery_mode = -1, .priority = -1, .headers.data = ""};
+}
+
 /*
  * Read the @size bytes of flags and properties at @bytes into *@ret, whose strings and headers will
  * be in @arena. ACKD_E_POISON, with a text, for what is malformed, has flags that do not exist, or
- * headers beyond the bounds of table.h. ACKD_E_NOMEM.
+ * headers beyond the bounds of table.h; ACKD_E_NOMEM: *@ret is clear then.
  */
 ACKD_MUST_CHECK int properties_read(const uint8_t *bytes, size_t size, struct arena *arena,
                                     struct properties *ret);

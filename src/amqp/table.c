@@ -74,7 +74,8 @@ int table_check(const uint8_t *entries, size_t size)
 {
     if (size == 0)
         return ACKD_OK;
-    struct table_level levels[TABLE_DEPTH_MAX];
+    /* Not to be zeroed by the compiler for every message: a level is written before it is read. */
+    struct table_level levels[TABLE_DEPTH_MAX] __attribute__((uninitialized));
     size_t depth = 0;
     size_t count = 0;
     const uint8_t *at = entries;

@@ -209,7 +209,7 @@ void server_open_channel(struct server *server, uint16_t channel)
 
 const void *server_read(struct server *server, uint16_t channel, uint32_t id)
 {
-    static const struct frame_limits limits = {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT16_MAX};
+    static const struct frame_limits limits = {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT16_MAX, 0};
     struct buffer *output = connection_output(server->connection);
     struct frame frame;
     size_t taken = 0;

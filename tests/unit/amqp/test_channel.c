@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+#include <config.h>
+
+#include "amqp/channel.h"
+
+#include <ackd/error.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "amqp/frame.h"
+#include "amqp/wire.h"
+#include "main.h"
+#include "server.h"
+
+static struct server server;
+
+static void begin(void)
+{
+    server_init(&server);
+    server_log_in(&server);
+    server_open_channel(&server, 1);
+}
+
+static struct buffer *output(void)
+{
+    return connection_output(server.connection);
+}
+
+/* A whole frame at least. */
+__attribute__((returns_nonnull)) static const uint8_t *output_bytes(void)
+{
+    const uint8_t *bytes = buffer_bytes(output());
+    test_that(bytes != NULL);
+    test_that(buffer_size(output()) >= FRAME_OVERHEAD);
+    return bytes;
+}
+
+START_TEST(test_settlements_are_the_bytes_of_the_library)
+{
+    static const uint64_t tags[] = {1, 255, 256, UINT64_C(0x0123456789abcdef), UINT64_MAX};
+    begin();
+    for (size_t i = 0; i < 5; i++)
+        for (int bits = 0; bits < 4; bits++) {
+            bool one = (bits & 1) != 0;
+            bool two = (bits & 2) != 0;
+            struct buffer theirs;
+            buffer_init(&theirs, SIZE_MAX / 2);
+            amqp_basic_ack_t ack = {.delivery_tag = tags[i], .multiple = one};
+            amqp_basic_nack_t nack = {.delivery_tag = tags[i], .multiple = one, .requeue = two};
+            amqp_basic_reject_t reject = {.delivery_tag = tags[i], .requeue = two};
+            test_that(method_write(&theirs, 1, AMQP_BASIC_ACK_METHOD, &ack, 100) == ACKD_OK);
+            test_that(method_write(&theirs, 1, AMQP_BASIC_NACK_METHOD, &nack, 100) == ACKD_OK);
+            test_that(method_write(&theirs, 1, AMQP_BASIC_REJECT_METHOD, &reject, 100) == ACKD_OK);
+            test_that(channel_ack(server.connection, 1, tags[i], one) == ACKD_OK);
+            test_that(channel_nack(server.connection, 1, tags[i], one, two) == ACKD_OK);
+            test_that(channel_reject(server.connection, 1, tags[i], two) == ACKD_OK);
+            test_that(buffer_size(&theirs) == 63);
+            test_that(buffer_size(output()) == 63);
+            test_that(memcmp(buffer_bytes(&theirs), buffer_bytes(output()), 63) == 0);
+            buffer_fini(&theirs);
+            buffer_clear(output());
+        }
+    server_fini(&server);
+}
+END_TEST
+
+START_TEST(test_an_ack_is_these_bytes)
+{
+    static const uint8_t golden[] = {1, 0, 1, 0, 0, 0, 13, 0, 60, 0,   80,
+                                     0, 0, 0, 0, 0, 0, 0,  7, 1,  0xce};
+    begin();
+    ck_assert_int_eq(channel_ack(server.connection, 1, 7, true), ACKD_OK);
+    ck_assert_uint_eq(buffer_size(output()), sizeof golden);
+    ck_assert_mem_eq(buffer_bytes(output()), golden, sizeof golden);
+    server_fini(&server);
+}
+END_TEST
+
+/* A4 */
+START_TEST(test_tag_0_is_never_sent)
+{
+    begin();
+    ck_assert_int_eq(channel_ack(server.connection, 1, 0, true), ACKD_E_INVAL);
+    ck_assert_int_eq(channel_ack(server.connection, 1, 0, false), ACKD_E_INVAL);
+    ck_assert_int_eq(channel_nack(server.connection, 1, 0, true, true), ACKD_E_INVAL);
+    ck_assert_int_eq(channel_reject(server.connection, 1, 0, true), ACKD_E_INVAL);
+    server_read_nothing(&server);
+    server_fini(&server);
+}
+END_TEST
+
+START_TEST(test_requests_are_as_asked)
+{
+    begin();
+    ck_assert_int_eq(channel_qos(server.connection, 1, 250), ACKD_OK);
+    const amqp_basic_qos_t *qos = server_read(&server, 1, AMQP_BASIC_QOS_METHOD);
+    ck_assert_uint_eq(qos->prefetch_count, 250);
+    ck_assert_uint_eq(qos->prefetch_size, 0);
+    ck_assert_int_eq(qos->global, 0);
+    ck_assert_int_eq(channel_consume(server.connection, 1, "orders", "tag-1"), ACKD_OK);
+    const amqp_basic_consume_t *consume = server_read(&server, 1, AMQP_BASIC_CONSUME_METHOD);
+    ck_assert_mem_eq(consume->queue.bytes, "orders", 6);
+    ck_assert_mem_eq(consume->consumer_tag.bytes, "tag-1", 5);
+    ck_assert_int_eq(consume->no_ack, 0);
+    ck_assert_int_eq(consume->nowait, 0);
+    struct channel_argument arguments[] = {{"x-queue-type", "quorum"}, {"x-overflow", "reject"}};
+    ck_assert_int_eq(
+        channel_declare_queue(server.connection, 1, "orders.dead", false, arguments, 2), ACKD_OK);
+    const amqp_queue_declare_t *declare = server_read(&server, 1, AMQP_QUEUE_DECLARE_METHOD);
+    ck_assert_int_eq(declare->durable, 1);
+    ck_assert_int_eq(declare->passive, 0);
+    ck_assert_int_eq(declare->arguments.num_entries, 2);
+    ck_assert_mem_eq(declare->arguments.entries[1].value.value.bytes.bytes, "reject", 6);
+    server_read_nothing(&server);
+    server_fini(&server);
+}
+END_TEST
+
+START_TEST(test_names_over_255_bytes_are_refused)
+{
+    char name[257];
+    memset(name, 'n', 256);
+    name[256] = '\0';
+    struct properties none = {.delivery_mode = -1, .priority = -1};
+    struct ackd_bytes body = {.data = "", .size = 0};
+    begin();
+    ck_assert_int_eq(channel_consume(server.connection, 1, name, "t"), ACKD_E_INVAL);
+    ck_assert_int_eq(channel_consume(server.connection, 1, "q", name), ACKD_E_INVAL);
+    ck_assert_int_eq(channel_cancel(server.connection, 1, name), ACKD_E_INVAL);
+    ck_assert_int_eq(channel_declare_queue(server.connection, 1, name, true, NULL, 0),
+                     ACKD_E_INVAL);
+    struct channel_argument argument = {name, "v"};
+    ck_assert_int_eq(channel_declare_queue(server.connection, 1, "q", true, &argument, 1),
+                     ACKD_E_INVAL);
+    ck_assert_int_eq(channel_publish(server.connection, 1, name, "k", &none, NULL, 0, body),
+                     ACKD_E_INVAL);
+    ck_assert_int_eq(channel_publish(server.connection, 1, "", name, &none, NULL, 0, body),
+                     ACKD_E_INVAL);
+    ck_assert_int_eq(channel_close(server.connection, 1, 200, name), ACKD_E_INVAL);
+    server_read_nothing(&server);
+    name[255] = '\0';
+    ck_assert_int_eq(channel_consume(server.connection, 1, name, name), ACKD_OK);
+    server_read(&server, 1, AMQP_BASIC_CONSUME_METHOD);
+    server_fini(&server);
+}
+END_TEST
+
+/* The frames of a published message: sizes and the body put together. */
+START_TEST(test_a_published_body_is_cut_to_frame_max)
+{
+    static const size_t sizes[] = {0, 1, 4088, 4089, 8176, 8177, 100000};
+    struct properties properties = {.delivery_mode = 2, .priority = -1};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        uint8_t *body = malloc(sizes[i] + 1);
+        for (size_t j = 0; j < sizes[i]; j++)
+            body[j] = (uint8_t)(j * 7);
+        server_init(&server);
+        server.frame_max = 4096;
+        server_log_in(&server);
+        server_open_channel(&server, 1);
+        ck_assert_int_eq(channel_publish(server.connection, 1, "x", "k", &properties, NULL, 0,
+                                         (struct ackd_bytes){.data = body, .size = sizes[i]}),
+                         ACKD_OK);
+        const amqp_basic_publish_t *publish = server_read(&server, 1, AMQP_BASIC_PUBLISH_METHOD);
+        ck_assert_int_eq(publish->mandatory, 1);
+        const uint8_t *at = output_bytes();
+        ck_assert_uint_eq(at[0], FRAME_HEADER);
+        ck_assert_uint_eq(wire_get_64(at + FRAME_HEAD_SIZE + 4), sizes[i]);
+        size_t header = wire_get_32(at + 3) + FRAME_OVERHEAD;
+        buffer_consume(output(), header);
+        size_t done = 0;
+        while (buffer_size(output()) > 0) {
+            at = output_bytes();
+            size_t size = wire_get_32(at + 3);
+            ck_assert_uint_eq(at[0], FRAME_BODY);
+            ck_assert_uint_le(size + FRAME_OVERHEAD, 4096);
+            ck_assert_uint_le(done + size, sizes[i]);
+            ck_assert_mem_eq(at + FRAME_HEAD_SIZE, body + done, size);
+            ck_assert_uint_eq(at[FRAME_HEAD_SIZE + size], FRAME_END);
+            done += size;
+            buffer_consume(output(), size + FRAME_OVERHEAD);
+        }
+        ck_assert_uint_eq(done, sizes[i]);
+        server_fini(&server);
+        free(body);
+    }
+}
+END_TEST
+
+START_TEST(test_headers_beyond_frame_max_are_not_published)
+{
+    char *text = calloc(1, 140000);
+    memset(text, 'h', 139999);
+    struct channel_argument more = {"x-big", text};
+    struct properties none = {.delivery_mode = -1, .priority = -1};
+    begin();
+    ck_assert_int_eq(channel_publish(server.connection, 1, "", "q", &none, &more, 1,
+                                     (struct ackd_bytes){.data = "", .size = 0}),
+                     ACKD_E_TOO_LARGE);
+    server_read_nothing(&server);
+    server_fini(&server);
+    free(text);
+}
+END_TEST
+
+START_TEST(test_a_full_output_takes_all_or_nothing)
+{
+    server_init(&server);
+    connection_free(&server.connection);
+    delivery_pool_free(&server.pool);
+    server.options.output_max = 8192;
+    server_begin(&server);
+    server_log_in(&server);
+    server_open_channel(&server, 1);
+    struct properties none = {.delivery_mode = -1, .priority = -1};
+    static const uint8_t body[8192];
+    ck_assert_int_eq(channel_publish(server.connection, 1, "", "q", &none, NULL, 0,
+                                     (struct ackd_bytes){.data = body, .size = sizeof body}),
+                     ACKD_E_FULL);
+    server_read_nothing(&server);
+    int code = ACKD_OK;
+    size_t count = 0;
+    while ((code = channel_ack(server.connection, 1, count + 1, false)) == ACKD_OK)
+        count++;
+    ck_assert_int_eq(code, ACKD_E_FULL);
+    ck_assert_uint_eq(count, 8192 / 21);
+    ck_assert_uint_eq(buffer_size(output()), count * 21);
+    server_fini(&server);
+}
+END_TEST
+
+START_TEST(test_nothing_is_sent_on_a_channel_that_is_not_open)
+{
+    struct properties none = {.delivery_mode = -1, .priority = -1};
+    struct ackd_bytes body = {.data = "", .size = 0};
+    begin();
+    ck_assert_int_eq(channel_open(server.connection, 2), ACKD_OK); /* not yet */
+    buffer_clear(output());
+    for (uint16_t channel = 0; channel < 40; channel += channel == 0 ? 2 : 1) {
+        ck_assert_int_eq(channel_qos(server.connection, channel, 1), ACKD_E_NOT_OPEN);
+        ck_assert_int_eq(channel_consume(server.connection, channel, "q", "t"), ACKD_E_NOT_OPEN);
+        ck_assert_int_eq(channel_cancel(server.connection, channel, "t"), ACKD_E_NOT_OPEN);
+        ck_assert_int_eq(channel_confirm_select(server.connection, channel), ACKD_E_NOT_OPEN);
+        ck_assert_int_eq(channel_ack(server.connection, channel, 1, false), ACKD_E_NOT_OPEN);
+        ck_assert_int_eq(channel_declare_queue(server.connection, channel, "q", true, NULL, 0),
+                         ACKD_E_NOT_OPEN);
+        ck_assert_int_eq(channel_publish(server.connection, channel, "", "q", &none, NULL, 0, body),
+                         ACKD_E_NOT_OPEN);
+        if (channel != 2)
+            ck_assert_int_eq(channel_close(server.connection, channel, 200, ""), ACKD_E_NOT_OPEN);
+    }
+    server_read_nothing(&server);
+    server_fini(&server);
+}
+END_TEST
+
+Suite *test_suite(void)
+{
+    Suite *suite = suite_create("amqp/channel");
+    TCase *tc = tcase_create("channel");
+    tcase_add_test(tc, test_settlements_are_the_bytes_of_the_library);
+    tcase_add_test(tc, test_an_ack_is_these_bytes);
+    tcase_add_test(tc, test_tag_0_is_never_sent);
+    tcase_add_test(tc, test_requests_are_as_asked);
+    tcase_add_test(tc, test_names_over_255_bytes_are_refused);
+    tcase_add_test(tc, test_a_published_body_is_cut_to_frame_max);
+    tcase_add_test(tc, test_headers_beyond_frame_max_are_not_published);
+    tcase_add_test(tc, test_a_full_output_takes_all_or_nothing);
+    tcase_add_test(tc, test_nothing_is_sent_on_a_channel_that_is_not_open);
+    suite_add_tcase(suite, tc);
+    return suite;
+}
