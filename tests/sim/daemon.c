@@ -16,10 +16,12 @@
 #include "amqp/wire.h"
 #include "sim_plugin.h"
 
-enum { DAEMON_HEADER_MAX = 512, DAEMON_LIMIT_S = 3600 };
+enum { DAEMON_HEADER_MAX = 512, DAEMON_LIMIT_S = 3600, DAEMON_KILLED_MAX = 10000 };
 
 /* There is one at a time: handlers have no other way to it. */
 static struct daemon *daemon_now;
+static struct host *daemon_killed[DAEMON_KILLED_MAX];
+static size_t daemon_killed_count;
 
 void daemon_draw_options(struct daemon_options *options)
 {
@@ -326,6 +328,17 @@ static void daemon_check_counts(const struct daemon *daemon)
                                      counts->orphaned + counts->stale);
 }
 
+/* After an end by force the process goes at once, and nothing is freed; but nothing is lost sight of
+ * either, so that leaks can still be looked for. */
+static void daemon_kill(struct daemon *daemon)
+{
+    sim_that(daemon_killed_count < DAEMON_KILLED_MAX);
+    daemon_killed[daemon_killed_count++] = daemon->host;
+    daemon->host = NULL;
+    (void)config_ref(daemon->config);
+    sim_kill();
+}
+
 int daemon_run(struct daemon *daemon)
 {
     sim_set_check(daemon_check, daemon);
@@ -336,8 +349,9 @@ int daemon_run(struct daemon *daemon)
     sim_equal(sim_notified("READY=1") <= 1, true);
     if (!daemon->loose)
         daemon_check_counts(daemon);
-    if (status != HOST_EXIT_FORCED)
-        host_free(&daemon->host);
+    if (status == HOST_EXIT_FORCED)
+        daemon_kill(daemon);
+    host_free(&daemon->host);
     config_unref(&daemon->config);
     return status;
 }

@@ -107,6 +107,12 @@ void sim_end(void)
     sim_equal(sim.events.count, 0);
 }
 
+void sim_kill(void)
+{
+    list_init(&sim.loops);
+    sim_system_begin();
+}
+
 struct random *sim_random(void)
 {
     return &sim.random;

@@ -48,8 +48,10 @@ uint64_t sim_seed(uint64_t seed);
 bool sim_seed_given(void);
 
 void sim_begin(uint64_t seed);
-/* Everything must have been closed and freed. */
+/* Everything must have been closed and freed... */
 void sim_end(void);
+/* ... unless the daemon ended by force: its process would be gone now, with all that it held. */
+void sim_kill(void);
 
 struct random *sim_random(void);
 /* A number from @least to @most. */

@@ -5,7 +5,10 @@
 #include "chaos.h"
 #include "main.h"
 
-enum { FAULTS_CALM_S = 240 }; /* of calm, and all is consumed: the longest waits are of a minute */
+enum {
+    FAULTS_CALM_S = 240,  /* of calm, and all is consumed: the longest waits are of a minute */
+    FAULTS_LAST_MS = 2000 /* beyond the budget, for a broker's last answers */
+};
 
 static struct daemon daemon;
 static struct chaos chaos;
@@ -40,6 +43,8 @@ static void stop_anywhere(uint64_t seed)
     begin(seed);
     daemon_signal_after(&daemon, sim_between(0, sim_between(1, 60000) * NS_PER_MS));
     sim_equal(daemon_run(&daemon), HOST_EXIT_OK);
+    sim_that(daemon.ended_ns - daemon.signal_ns <
+             (daemon.options.shutdown_ms + FAULTS_LAST_MS) * NS_PER_MS);
     chaos_end(&chaos);
     daemon_end(&daemon);
 }
