@@ -303,6 +303,20 @@ void publisher_publish(struct publisher *publisher, struct publisher_request *re
     }
 }
 
+static void publisher_give_up_list(struct publisher *publisher, struct list *list)
+{
+    while (!list_empty(list)) {
+        int code = ackd_fail(ACKD_E_TIMEOUT, "the confirm is not waited for any longer");
+        publisher_finish(publisher, publisher_first(list), code);
+    }
+}
+
+void publisher_give_up(struct publisher *publisher)
+{
+    publisher_give_up_list(publisher, &publisher->unconfirmed);
+    publisher_give_up_list(publisher, &publisher->waiting);
+}
+
 void publisher_block(struct publisher *publisher, bool blocked)
 {
     publisher->blocked = blocked;

@@ -42,6 +42,8 @@ void publisher_free(struct publisher **publisher);
 void publisher_publish(struct publisher *publisher, struct publisher_request *request);
 /* Whether the broker takes publishes: link_events.blocked says so. */
 void publisher_block(struct publisher *publisher, bool blocked);
+/* Wait for no confirm any more: done() is called for all that is not done, with ACKD_E_TIMEOUT. */
+void publisher_give_up(struct publisher *publisher);
 /* Requests that are not done. */
 size_t publisher_pending(const struct publisher *publisher);
 

@@ -174,6 +174,19 @@ void broker_close(struct broker *broker)
     link_close(broker->publishing);
 }
 
+static void broker_cut_link(struct link *link)
+{
+    link_close(link); /* it may still read that we go */
+    (void)ackd_fail(ACKD_E_TIMEOUT, "%s did not answer", link_peer(link));
+    link_fail(link);
+}
+
+void broker_cut(struct broker *broker)
+{
+    broker_cut_link(broker->consuming);
+    broker_cut_link(broker->publishing);
+}
+
 bool broker_is_closed(const struct broker *broker)
 {
     return link_state(broker->consuming) == LINK_CLOSED &&

@@ -40,6 +40,8 @@ ACKD_MUST_CHECK int broker_new(struct host *host, const struct config_broker *co
 void broker_free(struct broker **broker);
 void broker_open(struct broker *broker);
 void broker_close(struct broker *broker);
+/* Close without waiting for answers. */
+void broker_cut(struct broker *broker);
 bool broker_is_closed(const struct broker *broker);
 /* Bytes came into memory, or left it. */
 void broker_hold(struct broker *broker, uint64_t size);

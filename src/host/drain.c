@@ -13,7 +13,10 @@
 #include "host/settle.h"
 #include "io/system.h"
 
-enum { DRAIN_HOOKS_MS = 5000 };
+enum {
+    DRAIN_HOOKS_MS = 5000,
+    DRAIN_LAST_MS = 1500 /* for a broker's last answers; with nothing in flight a stop takes 2 s */
+};
 
 static const char *const drain_stage_names[] = {
 #define DRAIN_STAGE(name, text) text,
@@ -92,6 +95,13 @@ static void drain_name_survivor(const struct host *host, const struct job *job)
     (void)log_context_use(before);
 }
 
+/* What waits for a confirm goes back. */
+static void drain_stop_publishing(const struct host *host)
+{
+    list_for_each (node, &host->brokers)
+        publisher_give_up(LIST_ITEM(node, broker, node)->publisher);
+}
+
 /* The hard limit: what still runs is given back over its handler's head. */
 static void drain_force(struct host *host)
 {
@@ -108,6 +118,7 @@ static void drain_force(struct host *host)
                 settle_answer(consumer, job, LEDGER_RELEASE);
         }
     }
+    drain_stop_publishing(host);
     for (size_t i = 0; i < host->runner_count; i++)
         host_report(host, i, true);
 }
@@ -145,6 +156,8 @@ static void drain_hard_over(struct timer *timer)
     struct host *host = LIST_ITEM(timer, host, drain.hard);
     if (host->drain.stage <= DRAIN_CANCELING)
         drain_force(host);
+    else
+        drain_stop_publishing(host);
 }
 
 static void drain_extra_over(struct timer *timer)
@@ -158,12 +171,28 @@ static void drain_extra_over(struct timer *timer)
     }
 }
 
+/* What it has not seen answered it redelivers. */
+static void drain_last_over(struct timer *timer)
+{
+    struct host *host = LIST_ITEM(timer, host, drain.last);
+    list_for_each (node, &host->brokers) {
+        struct broker *broker = LIST_ITEM(node, broker, node);
+        if (broker_is_closed(broker))
+            continue;
+        struct ackd_log_field fields[] = {ACKD_FIELD("broker", broker->config->name)};
+        ackd_log_event(ACKD_LOG_WARNING, "no-answer", fields, 1,
+                       "the broker gave no answer within %d ms: closing without it", DRAIN_LAST_MS);
+        broker_cut(broker);
+    }
+}
+
 void drain_init(struct drain *drain)
 {
     *drain = (struct drain){.stage = DRAIN_NOT};
     timer_init(&drain->soft, drain_soft_over);
     timer_init(&drain->hard, drain_hard_over);
     timer_init(&drain->extra, drain_extra_over);
+    timer_init(&drain->last, drain_last_over);
 }
 
 /* Nothing new starts; what has not started goes back in order; what waits for its pause goes back
@@ -235,9 +264,11 @@ static bool drain_is_closed(const struct consumer *consumer)
 /* Confirms first, then the channels: their close-ok says that the broker has seen every answer. */
 static void drain_flush(struct host *host)
 {
-    if (drain_count(host, JOB_PUBLISHING) > 0 || drain_count(host, JOB_SETTLED) > 0)
+    if (drain_count(host, JOB_PUBLISHING) > 0)
         return;
-    if (!drain_consumers_are(host, drain_is_quiet))
+    if (!timer_armed(&host->drain.last))
+        drain_arm(host, &host->drain.last, DRAIN_LAST_MS);
+    if (drain_count(host, JOB_SETTLED) > 0 || !drain_consumers_are(host, drain_is_quiet))
         return;
     list_for_each (node, &host->consumers) {
         struct consumer *consumer = LIST_ITEM(node, consumer, node);
@@ -260,6 +291,7 @@ static void drain_close(struct host *host)
     timer_stop(&host->drain.soft);
     timer_stop(&host->drain.hard);
     timer_stop(&host->drain.extra);
+    timer_stop(&host->drain.last);
     drain_enter(host, DRAIN_ENDED);
     loop_stop(host->loop);
 }

@@ -30,6 +30,7 @@ struct drain {
     struct timer soft;  /* the end of FINISHING */
     struct timer hard;  /* the end of CANCELING */
     struct timer extra; /* the end of HOOKS */
+    struct timer last;  /* the end of all, once nothing waits for a confirm */
     uint64_t begun_ns;
     size_t hooks; /* stop() calls that have not come back */
     bool forced;  /* work was given back over its handler's head */
