@@ -58,8 +58,8 @@ enum { ERROR_CODE_COUNT = sizeof error_codes / sizeof error_codes[0] };
 /* What is current when there is no memory left to say more. */
 static struct ackd_error error_static[ERROR_CODE_COUNT];
 
-static _Thread_local struct error_slot error_own_slot;
-static _Thread_local struct error_slot *error_slot;
+static _Thread_local struct error_slot error_own_slot __attribute__((tls_model("initial-exec")));
+static _Thread_local struct error_slot *error_slot __attribute__((tls_model("initial-exec")));
 
 static size_t error_code_index(int code)
 {

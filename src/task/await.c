@@ -58,8 +58,8 @@ static int await_refuse_cycle(const struct ackd_task *task, const struct ackd_ta
                         chain);
 }
 
-static int await_suspended(struct ackd_task *task, struct ackd_task *target, const char *file,
-                           int line, const char *function)
+static inline int await_suspended(struct ackd_task *task, struct ackd_task *target,
+                                  const char *file, int line, const char *function)
 {
     if (await_would_close_cycle(task, target))
         return await_refuse_cycle(task, target, file, line, function);

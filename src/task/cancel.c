@@ -33,36 +33,6 @@ const char *ackd_cancel_reason_name(enum ackd_cancel_reason reason)
     return (size_t)reason < sizeof names / sizeof names[0] ? names[reason] : "?";
 }
 
-static void cancel_hang(struct cancel *node, struct cancel *parent)
-{
-    node->parent = parent;
-    node->sibling = parent->child;
-    node->link = &parent->child;
-    if (parent->child != NULL)
-        parent->child->link = &node->sibling;
-    parent->child = node;
-}
-
-void cancel_enter(struct cancel *node, struct cancel *parent, struct ackd_task *task, bool shields)
-{
-    ackd_assert(node->child == NULL);
-    ackd_assert(node->calls == NULL);
-    node->task = task;
-    node->own = ACKD_CANCEL_NONE;
-    node->shields = shields;
-    node->reason = ACKD_CANCEL_NONE;
-    node->due_ns = TIMER_NEVER;
-    node->parent = NULL;
-    node->link = NULL;
-    if (parent == NULL)
-        return;
-    cancel_hang(node, parent);
-    if (!shields) {
-        node->reason = parent->reason;
-        node->due_ns = parent->due_ns;
-    }
-}
-
 static void cancel_call_drop(struct cancel_call *call)
 {
     *call->link = call->next;

@@ -17,6 +17,8 @@
 
 #include <ackd/task.h>
 
+#include "base/timer.h"
+
 struct cancel_call; /* what struct ackd_cancel_call holds */
 
 struct cancel {
@@ -33,8 +35,35 @@ struct cancel {
     bool shields;
 };
 
+static inline void cancel_hang(struct cancel *node, struct cancel *parent)
+{
+    node->parent = parent;
+    node->sibling = parent->child;
+    node->link = &parent->child;
+    if (parent->child != NULL)
+        parent->child->link = &node->sibling;
+    parent->child = node;
+}
+
 /* Below @parent, which may be NULL; the reason and the limit come from there. */
-void cancel_enter(struct cancel *node, struct cancel *parent, struct ackd_task *task, bool shields);
+static inline void cancel_enter(struct cancel *node, struct cancel *parent, struct ackd_task *task,
+                                bool shields)
+{
+    node->task = task;
+    node->own = ACKD_CANCEL_NONE;
+    node->shields = shields;
+    node->reason = ACKD_CANCEL_NONE;
+    node->due_ns = TIMER_NEVER;
+    node->parent = NULL;
+    node->link = NULL;
+    if (parent == NULL)
+        return;
+    cancel_hang(node, parent);
+    if (!shields) {
+        node->reason = parent->reason;
+        node->due_ns = parent->due_ns;
+    }
+}
 
 /* Out of the tree: what is below, and calls still registered, go to the parent. */
 void cancel_leave(struct cancel *node);

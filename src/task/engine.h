@@ -4,8 +4,9 @@
  *
  *   G1  engine_this is set while a turn runs on this thread; its current task is NULL while a timer
  *       fires, a cancel call runs, or done() is called.
- *   G2  A stack that has no suspended task goes from one new task to the next without a switch;
- *       the ready queue is first in, first out all the same.
+ *   G2  Where a task suspends or ends, the next one of the queue goes on at once: the loop's stack
+ * is reached only when the queue or the turn is at its end. A new task takes over the stack of one
+ *       that ended, without a switch. The queue is first in, first out all the same.
  */
 #ifndef ACKD_TASK_ENGINE_H
 #define ACKD_TASK_ENGINE_H
@@ -40,6 +41,7 @@ struct scheduler {
     struct ackd_task **ready_end;
     struct stack *running;   /* the stack in use; NULL: the loop's own */
     struct stack *retired;   /* left for good, to be given back */
+    struct context *left;    /* by the last switch */
     struct context context;  /* the loop's */
     struct ackd_task *spare; /* blocks to be used again */
     struct frame *spare_frames;
@@ -87,6 +89,14 @@ static inline uint64_t engine_now(struct scheduler *scheduler)
     scheduler->now_stale = false;
     return scheduler->now_ns = scheduler->now(scheduler->arg);
 }
+
+/*
+ * Where to go on: in the next task of the queue, which is current then, or in the loop when the
+ * queue or the turn is at its end. The caller notes what it leaves, switches, and afterwards takes
+ * back a stack that was left for good.
+ */
+struct context *scheduler_choose(struct scheduler *scheduler);
+void scheduler_take_back(struct scheduler *scheduler);
 
 /* Fire the timers that are due now, outside of tasks (G1). */
 void engine_fire(struct scheduler *scheduler);

@@ -98,15 +98,6 @@ void frame_leave(struct frame *frame)
     task->scheduler->spare_frames = frame;
 }
 
-bool frame_is_left_over(const struct ackd_task *task, const void *stack_now)
-{
-    const struct frame *frame = task->frames;
-    if (frame == NULL)
-        return false;
-    uintptr_t low = (uintptr_t)task->stack->low;
-    return (uintptr_t)frame->block - low < (uintptr_t)stack_now - low;
-}
-
 static void frame_drop_innermost(struct ackd_task *task)
 {
     static const char *const names[] = {"scope", "deadline", "shield"};
@@ -122,7 +113,7 @@ static void frame_drop_innermost(struct ackd_task *task)
 
 void frame_sweep(struct ackd_task *task, const void *stack_now)
 {
-    while (frame_is_left_over(task, stack_now))
+    while (task_left_frame(task, stack_now))
         frame_drop_innermost(task);
 }
 

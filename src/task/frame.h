@@ -49,9 +49,8 @@ struct frame *frame_enter(struct ackd_task *task, enum frame_kind kind, const vo
 /* Out of the chain and the tree, and free. */
 void frame_leave(struct frame *frame);
 
-/* Whether the innermost frame's block was left without its pop. */
-bool frame_is_left_over(const struct ackd_task *task, const void *stack_now);
-/* Leave such frames; scopes among them are cancelled and joined. May suspend. */
+/* Leave the frames whose blocks were left without a pop: @stack_now is above them. Scopes among
+ * them are cancelled and joined. May suspend. */
 void frame_sweep(struct ackd_task *task, const void *stack_now);
 /* Leave every frame: the task's function returned. May suspend. */
 void frame_sweep_all(struct ackd_task *task);

@@ -35,6 +35,7 @@ int scheduler_new(const struct scheduler_options *options, struct scheduler **re
     scheduler->arg = options->arg;
     snprintf(scheduler->name, sizeof scheduler->name, "%s",
              options->name == NULL ? "loop" : options->name);
+    scheduler->clock_every = 1;
     scheduler->ready_end = &scheduler->ready;
     scheduler->now_stale = true;
     list_init(&scheduler->tasks);
@@ -58,15 +59,10 @@ void scheduler_free(struct scheduler **scheduler)
     *scheduler = NULL;
 }
 
-/* Whether this turn may dispatch one more. The clock is looked at the more rarely the quicker tasks
- * are. */
-static bool scheduler_may_go_on(struct scheduler *scheduler)
+/* The clock is looked at the more rarely the quicker tasks are. False: the turn has had its time.
+ */
+static bool scheduler_look_at_clock(struct scheduler *scheduler)
 {
-    if (scheduler->turn_left == 0)
-        return false;
-    scheduler->turn_left--;
-    if (--scheduler->clock_in > 0)
-        return true;
     uint64_t now_ns = engine_now(scheduler);
     bool quick = now_ns - scheduler->looked_ns < ENGINE_CLOCK_QUICK_NS;
     scheduler->looked_ns = now_ns;
@@ -75,10 +71,22 @@ static bool scheduler_may_go_on(struct scheduler *scheduler)
     else if (scheduler->clock_every < ENGINE_CLOCK_EVERY_MAX)
         scheduler->clock_every *= 2;
     scheduler->clock_in = scheduler->clock_every;
-    return now_ns < scheduler->turn_end_ns;
+    if (now_ns < scheduler->turn_end_ns)
+        return true;
+    scheduler->turn_left = 0;
+    return false;
 }
 
-static struct ackd_task *scheduler_next(struct scheduler *scheduler)
+/* Whether this turn may dispatch one more. */
+static inline bool scheduler_may_go_on(struct scheduler *scheduler)
+{
+    if (scheduler->turn_left == 0)
+        return false;
+    scheduler->turn_left--;
+    return --scheduler->clock_in > 0 || scheduler_look_at_clock(scheduler);
+}
+
+static inline struct ackd_task *scheduler_next(struct scheduler *scheduler)
 {
     struct ackd_task *task = scheduler->ready;
     scheduler->ready = task->ready_next;
@@ -88,7 +96,7 @@ static struct ackd_task *scheduler_next(struct scheduler *scheduler)
     return task;
 }
 
-static void scheduler_enter(struct scheduler *scheduler, struct ackd_task *task)
+static inline void scheduler_enter(struct scheduler *scheduler, struct ackd_task *task)
 {
     scheduler->current = task;
     scheduler->budget = ENGINE_BUDGET;
@@ -113,6 +121,33 @@ static struct ackd_task *scheduler_next_here(struct scheduler *scheduler)
     return task;
 }
 
+void scheduler_take_back(struct scheduler *scheduler)
+{
+    if (scheduler->retired != NULL) {
+        stack_give(&scheduler->stacks, scheduler->retired);
+        scheduler->retired = NULL;
+    }
+}
+
+static bool scheduler_attach(struct scheduler *scheduler, struct ackd_task *task);
+
+struct context *scheduler_choose(struct scheduler *scheduler)
+{
+    while (scheduler->ready != NULL && scheduler_may_go_on(scheduler)) {
+        struct ackd_task *task = scheduler_next(scheduler);
+        if (task->stack == NULL && !scheduler_attach(scheduler, task)) {
+            task_abandon(task, ACKD_E_NOMEM);
+            continue;
+        }
+        scheduler_enter(scheduler, task);
+        scheduler->running = task->stack;
+        return &task->stack->context;
+    }
+    scheduler->current = NULL;
+    scheduler->running = NULL;
+    return &scheduler->context;
+}
+
 /* What a stack runs: one new task after the other. It is never returned from, so TSan must not
  * count its entry. */
 #if SANITIZER_THREAD
@@ -122,19 +157,24 @@ static void
 scheduler_run_stack(void *arg)
 {
     struct scheduler *scheduler = arg;
-    context_arrived(&scheduler->context);
+    context_arrived(scheduler->left);
+    scheduler_take_back(scheduler);
+    struct stack *stack = scheduler->running;
     struct ackd_task *task = scheduler->current;
     do {
         task_run(task);
         task = scheduler_next_here(scheduler);
     } while (task != NULL);
-    scheduler->retired = scheduler->running;
-    context_leave(&scheduler->running->context, &scheduler->context);
+    scheduler->retired = stack;
+    scheduler->left = &stack->context;
+    context_leave(&stack->context, scheduler_choose(scheduler));
 }
 
 static bool scheduler_attach(struct scheduler *scheduler, struct ackd_task *task)
 {
+    struct error_slot *slot = error_slot_use(NULL);
     struct stack *stack = stack_take(&scheduler->stacks, task->stack_size);
+    error_slot_use(slot);
     if (stack == NULL)
         return false;
     stack->context.place = switch_init(stack->top, scheduler_run_stack, scheduler);
@@ -142,31 +182,18 @@ static bool scheduler_attach(struct scheduler *scheduler, struct ackd_task *task
     return true;
 }
 
-static void scheduler_dispatch(struct scheduler *scheduler, struct ackd_task *task)
-{
-    if (task->stack == NULL && !scheduler_attach(scheduler, task)) {
-        task_abandon(task, ACKD_E_NOMEM);
-        return;
-    }
-    scheduler_enter(scheduler, task);
-    scheduler->running = task->stack;
-    context_switch(&scheduler->context, &task->stack->context);
-    scheduler->current = NULL;
-    scheduler->running = NULL;
-    if (scheduler->retired != NULL) {
-        stack_give(&scheduler->stacks, scheduler->retired);
-        scheduler->retired = NULL;
-    }
-}
-
 static void scheduler_run_ready(struct scheduler *scheduler)
 {
     scheduler->turn_left = ENGINE_TURN_MAX;
-    scheduler->clock_every = scheduler->clock_in = 1;
+    scheduler->clock_in = scheduler->clock_every;
     scheduler->looked_ns = scheduler->now_ns;
     scheduler->turn_end_ns = scheduler->now_ns + ENGINE_TURN_NS;
-    while (scheduler->ready != NULL && scheduler_may_go_on(scheduler))
-        scheduler_dispatch(scheduler, scheduler_next(scheduler));
+    struct context *next = scheduler_choose(scheduler);
+    if (next == &scheduler->context)
+        return;
+    scheduler->left = &scheduler->context;
+    context_switch(&scheduler->context, next);
+    scheduler_take_back(scheduler);
 }
 
 uint64_t scheduler_turn(struct scheduler *scheduler)

@@ -10,7 +10,6 @@
 #include "task/task.h"
 
 #include <ackd/log.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -61,15 +60,6 @@ static struct ackd_task *task_take_block(struct scheduler *scheduler)
     return task;
 }
 
-static void task_queue(struct ackd_task *task)
-{
-    struct scheduler *scheduler = task->scheduler;
-    task->ready_next = NULL;
-    *scheduler->ready_end = task;
-    scheduler->ready_end = &task->ready_next;
-    scheduler->counts.ready++;
-}
-
 int task_new(struct scheduler *scheduler, ackd_task_fn *fn, void *arg, const char *name,
              size_t stack_size, struct cancel *parent, struct ackd_task **ret_task)
 {
@@ -98,9 +88,8 @@ int task_new(struct scheduler *scheduler, ackd_task_fn *fn, void *arg, const cha
     task->stack_size =
         stack_size == 0 ? scheduler->stack_size : stack_round(&scheduler->stacks, stack_size);
     task->created_ns = task->state_ns = scheduler->now_ns;
-    size_t length = strnlen(name, TASK_NAME_SIZE - 1);
-    memcpy(task->name, name, length);
-    task->name[length] = '\0';
+    if (memccpy(task->name, name, '\0', TASK_NAME_SIZE - 1) == NULL)
+        task->name[TASK_NAME_SIZE - 1] = '\0';
     task->slot.task_id = task->id;
     task->slot.task_name = task->name;
     list_append(&scheduler->tasks, &task->all);
@@ -109,42 +98,6 @@ int task_new(struct scheduler *scheduler, ackd_task_fn *fn, void *arg, const cha
     scheduler->counts.live++;
     *ret_task = task;
     return ACKD_OK;
-}
-
-void task_ready(struct ackd_task *task)
-{
-    if (!task->parked)
-        return; /* T2 */
-    task->parked = false;
-    task_queue(task);
-}
-
-static void task_set_state(struct ackd_task *task, enum ackd_task_state state)
-{
-    task->state = state;
-    task->state_ns = task->scheduler->now_ns;
-}
-
-static void task_switch_away(struct ackd_task *task)
-{
-    int os_code = errno;
-    task_set_state(task, task->ending ? ACKD_TASK_JOINING : ACKD_TASK_AWAITING);
-    task->log_context = log_context_use(NULL);
-    task->scheduler->counts.switches++;
-    context_switch(&task->stack->context, &task->scheduler->context);
-    errno = os_code;
-}
-
-void task_suspend(struct ackd_task *task)
-{
-    task->parked = true;
-    task_switch_away(task);
-}
-
-void task_yield(struct ackd_task *task)
-{
-    task_queue(task);
-    task_switch_away(task);
 }
 
 void task_leave_failure(struct ackd_task *task, const struct ackd_error *error)

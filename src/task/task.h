@@ -10,6 +10,7 @@
 #define ACKD_TASK_TASK_H
 
 #include <ackd/task.h>
+#include <errno.h>
 #include <stdatomic.h>
 
 #include "base/arena.h"
@@ -82,15 +83,79 @@ void task_run(struct ackd_task *task);
 /* End a task that never ran, with @code and the current error. */
 void task_abandon(struct ackd_task *task, int code);
 
-/* Park until task_ready. */
-void task_suspend(struct ackd_task *task);
-/* To the end of the ready queue, if it is parked (T2). */
-void task_ready(struct ackd_task *task);
-/* The running task to the end of the ready queue, and park it. */
-void task_yield(struct ackd_task *task);
-
 /* The failure of a scope that nobody joined: for the task's own result, or reported. Takes it. */
 void task_leave_failure(struct ackd_task *task, const struct ackd_error *error);
+
+static inline void task_set_state(struct ackd_task *task, enum ackd_task_state state)
+{
+    task->state = state;
+    task->state_ns = task->scheduler->now_ns;
+}
+
+static inline void task_queue(struct ackd_task *task)
+{
+    struct scheduler *scheduler = task->scheduler;
+    task->ready_next = NULL;
+    *scheduler->ready_end = task;
+    scheduler->ready_end = &task->ready_next;
+    scheduler->counts.ready++;
+}
+
+/* To the end of the ready queue, if it is parked (T2). */
+static inline void task_ready(struct ackd_task *task)
+{
+    if (!task->parked)
+        return;
+    task->parked = false;
+    task_queue(task);
+}
+
+/*
+ * Let others run until this task is dispatched again. Inline, as are those that call it: a
+ * processor mispredicts each return on a stack it comes back to, so the fewer frames there are the
+ * better.
+ */
+static inline void task_switch_away(struct ackd_task *task)
+{
+    struct scheduler *scheduler = task->scheduler;
+    struct context *own = &task->stack->context;
+    int os_code = errno;
+    task_set_state(task, task->ending ? ACKD_TASK_JOINING : ACKD_TASK_AWAITING);
+    task->log_context = log_context_use(NULL);
+    struct context *next = scheduler_choose(scheduler);
+    if (next != own) {
+        scheduler->counts.switches++;
+        scheduler->left = own;
+        context_switch(own, next);
+        if (scheduler->retired != NULL)
+            scheduler_take_back(scheduler);
+    }
+    errno = os_code;
+}
+
+/* Park until task_ready. */
+static inline void task_suspend(struct ackd_task *task)
+{
+    task->parked = true;
+    task_switch_away(task);
+}
+
+/* The running task to the end of the ready queue. */
+static inline void task_yield(struct ackd_task *task)
+{
+    task_queue(task);
+    task_switch_away(task);
+}
+
+/* Whether the innermost frame's block was left without its pop: @stack_now is above it. */
+static inline bool task_left_frame(const struct ackd_task *task, const void *stack_now)
+{
+    const struct frame *frame = task->frames;
+    if (frame == NULL)
+        return false;
+    uintptr_t low = (uintptr_t)task->stack->low;
+    return (uintptr_t)frame->block - low < (uintptr_t)stack_now - low;
+}
 
 /* Cancel what other threads asked for. */
 void task_serve_asked(struct scheduler *scheduler);

@@ -37,7 +37,7 @@ int wait_check(const char *file, int line, const char *function)
 {
     struct ackd_task *task = engine_task();
     if (__builtin_expect(task != NULL && task->scheduler->budget > 0 &&
-                             !frame_is_left_over(task, __builtin_frame_address(0)),
+                             !task_left_frame(task, __builtin_frame_address(0)),
                          1)) {
         task->scheduler->budget--;
         return task->innermost->reason == ACKD_CANCEL_NONE ? ACKD_OK : ACKD_CANCELED;
@@ -60,7 +60,7 @@ void wait_init(struct wait *wait, enum wait_kind kind, const char *what, const c
 }
 
 /* Until it is finished, or until the task is cancelled where @to_end is not set. */
-static int wait_suspend(struct wait *wait, bool to_end)
+static inline __attribute__((always_inline)) int wait_suspend(struct wait *wait, bool to_end)
 {
     struct ackd_task *task = wait->task;
     ackd_assert(task == engine_task());
