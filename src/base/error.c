@@ -178,8 +178,8 @@ static bool error_is_static(const struct ackd_error *error)
 static int error_set(struct ackd_error *error)
 {
     struct error_slot *slot = error_current_slot();
-    if (slot->error != error)
-        ackd_error_unref(slot->error);
+    /* It may be the same one: then the slot has two references, and keeps one. */
+    ackd_error_unref(slot->error);
     slot->error = error;
     return error->code;
 }

@@ -72,9 +72,10 @@ static inline int await_suspended(struct ackd_task *task, struct ackd_task *targ
     return code;
 }
 
-int ackd_await_at(struct ackd_task *task, const char *file, int line, const char *function)
+__attribute__((noinline)) int ackd_await_at(struct ackd_task *task, const char *file, int line,
+                                            const char *function)
 {
-    int code = wait_check(file, line, function);
+    int code = task_check(__builtin_frame_address(0), file, line, function);
     if (code != ACKD_OK)
         return code;
     if (task == NULL)
@@ -94,9 +95,9 @@ int ackd_await_at(struct ackd_task *task, const char *file, int line, const char
     return task->code;
 }
 
-int ackd_yield_at(const char *file, int line, const char *function)
+__attribute__((noinline)) int ackd_yield_at(const char *file, int line, const char *function)
 {
-    int code = wait_check(file, line, function);
+    int code = task_check(__builtin_frame_address(0), file, line, function);
     if (code != ACKD_OK)
         return code;
     struct ackd_task *task = engine_this->current;
@@ -118,9 +119,10 @@ static void await_delay_over(struct timer *timer)
     wait_finish(&LIST_ITEM(timer, await_delay, timer)->wait, ACKD_OK);
 }
 
-int ackd_delay_at(uint64_t ms, const char *file, int line, const char *function)
+__attribute__((noinline)) int ackd_delay_at(uint64_t ms, const char *file, int line,
+                                            const char *function)
 {
-    int code = wait_check(file, line, function);
+    int code = task_check(__builtin_frame_address(0), file, line, function);
     if (code != ACKD_OK || ms == 0)
         return code;
     struct scheduler *scheduler = engine_this;
@@ -133,8 +135,8 @@ int ackd_delay_at(uint64_t ms, const char *file, int line, const char *function)
     return code;
 }
 
-int ackd_checkpoint_at(const char *file, int line, const char *function)
+__attribute__((noinline)) int ackd_checkpoint_at(const char *file, int line, const char *function)
 {
     (void)ackd_cancellation_requested();
-    return wait_check(file, line, function);
+    return task_check(__builtin_frame_address(0), file, line, function);
 }

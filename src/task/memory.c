@@ -88,9 +88,9 @@ void memory_run_deferred(struct ackd_task *task)
         struct task_deferred *deferred = task->deferred;
         task->deferred = deferred->next;
         deferred->fn(deferred->arg);
-        if (task->frames != NULL)
-            frame_sweep(task, __builtin_frame_address(0));
     }
     if (shielded)
         ackd_shield_pop(&shield);
+    if (task->frames != NULL)
+        frame_sweep_all(task);
 }

@@ -140,6 +140,7 @@ static struct stack *stack_map(struct stack_pool *pool, size_t size)
         (void)ackd_fail(ACKD_E_NOMEM, "a stack of %zu bytes: %s", size, strerror(errno));
         return NULL;
     }
+    sanitizer_open(bytes, whole); /* what was at this address before may have left its marks */
     /* A huge page would commit the room of eight stacks at the first touch of one. */
     (void)madvise(bytes, whole, MADV_NOHUGEPAGE);
     if (!stack_protect(pool, bytes)) {

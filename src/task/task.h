@@ -157,6 +157,25 @@ static inline bool task_left_frame(const struct ackd_task *task, const void *sta
     return (uintptr_t)frame->block - low < (uintptr_t)stack_now - low;
 }
 
+/* What task_check leaves to be done, where not all is as usual. */
+int wait_check_slowly(struct ackd_task *task, const void *stack_now, const char *file, int line,
+                      const char *function);
+
+/*
+ * wait_check, for functions of this floor that are called by handlers: @stack_now is their own
+ * frame address, so that they must not be inlined.
+ */
+static inline int task_check(const void *stack_now, const char *file, int line,
+                             const char *function)
+{
+    struct ackd_task *task = engine_task();
+    if (__builtin_expect(
+            task == NULL || task->scheduler->budget == 0 || task_left_frame(task, stack_now), 0))
+        return wait_check_slowly(task, stack_now, file, line, function);
+    task->scheduler->budget--;
+    return task->innermost->reason == ACKD_CANCEL_NONE ? ACKD_OK : ACKD_CANCELED;
+}
+
 /* Cancel what other threads asked for. */
 void task_serve_asked(struct scheduler *scheduler);
 

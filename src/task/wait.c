@@ -20,29 +20,22 @@ const char *wait_kind_name(enum wait_kind kind)
     return names[kind];
 }
 
-static int wait_check_slowly(struct ackd_task *task, const char *file, int line,
-                             const char *function)
+int wait_check_slowly(struct ackd_task *task, const void *stack_now, const char *file, int line,
+                      const char *function)
 {
     if (task == NULL)
         return ackd_fail_at(ACKD_E_NOT_IN_TASK, file, line, function,
                             "only a task can await: not a callback, not another thread");
-    frame_sweep(task, __builtin_frame_address(0));
+    frame_sweep(task, stack_now);
     if (task->scheduler->budget == 0)
         task_yield(task);
     task->scheduler->budget--;
     return task->innermost->reason == ACKD_CANCEL_NONE ? ACKD_OK : ACKD_CANCELED;
 }
 
-int wait_check(const char *file, int line, const char *function)
+__attribute__((noinline)) int wait_check(const char *file, int line, const char *function)
 {
-    struct ackd_task *task = engine_task();
-    if (__builtin_expect(task != NULL && task->scheduler->budget > 0 &&
-                             !task_left_frame(task, __builtin_frame_address(0)),
-                         1)) {
-        task->scheduler->budget--;
-        return task->innermost->reason == ACKD_CANCEL_NONE ? ACKD_OK : ACKD_CANCELED;
-    }
-    return wait_check_slowly(task, file, line, function);
+    return task_check(__builtin_frame_address(0), file, line, function);
 }
 
 void wait_init(struct wait *wait, enum wait_kind kind, const char *what, const char *file, int line,

@@ -47,7 +47,8 @@ void world_free(void);
 struct ackd_task *world_spawn(ackd_task_fn *fn, void *arg);
 /* Turn until nothing is ready and nothing is due; the clock stays. */
 void world_settle(void);
-/* Turn, and let the clock go on where nothing is ready, until no task is live; checks that it ends. */
+/* Turn, and let the clock go on where nothing is ready, until no task is live; checks that it ends.
+ */
 void world_run_all(void);
 /* Move the clock on by @ms, in steps of what is due. */
 void world_pass_ms(uint64_t ms);

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: MIT */
+#include <config.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#ifdef HAVE_VALGRIND_VALGRIND_H
+#include <valgrind/valgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#endif
+
+#include "base/timer.h"
+#include "task/engine.h"
+#include "task/sanitizer.h"
+#include "task/task.h"
+#include "world.h"
+
+enum { PAGE = 4096, OUTPUT_SIZE = 65536 };
+
+/* Each test of a kind of guard runs for both. */
+static const enum stack_guard guards[] = {STACK_GUARD_AUTO, STACK_GUARD_MPROTECT};
+
+static void new_world(size_t stack_size, enum stack_guard guard)
+{
+    world_new_with((struct scheduler_options){.stack_size = stack_size, .guard = guard});
+}
+
+/* Frames of one page each, written to, down to @bytes below this one; returns the lowest address.
+ */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wframe-larger-than="
+__attribute__((noinline)) static uintptr_t go_down(size_t bytes)
+{
+    volatile char frame[PAGE];
+    memset((char *)(uintptr_t)frame, 1, sizeof frame);
+    if (bytes <= sizeof frame)
+        return (uintptr_t)frame;
+    uintptr_t lowest = go_down(bytes - sizeof frame);
+    return frame[7] == 1 ? lowest : 0;
+}
+
+__attribute__((noinline)) static int use_large_local(void *arg)
+{
+    volatile char large[200 * 1024];
+    large[0] = (char)(intptr_t)arg;
+    return large[0];
+}
+#pragma GCC diagnostic pop
+
+__attribute__((noinline)) static int recurse(volatile int *depth)
+{
+    if (++*depth < 0)
+        return 0;
+    int below = recurse(depth);
+    return below + *depth;
+}
+
+static int recurse_for_ever(void *arg)
+{
+    volatile int depth = 0;
+    (void)arg;
+    return recurse(&depth);
+}
+
+static int fault(void *arg)
+{
+    return *(volatile int *)arg;
+}
+
+static bool faults_are_ours(void)
+{
+    return !SANITIZER_ADDRESS && !SANITIZER_THREAD && !RUNNING_ON_VALGRIND;
+}
+
+struct outcome {
+    int status;
+    char output[OUTPUT_SIZE];
+};
+
+static struct outcome outcome;
+
+static void run_in_child(ackd_task_fn *fn, size_t stack_size, enum stack_guard guard,
+                         void (*prepare)(void))
+{
+    int ends[2];
+    ck_assert_int_eq(pipe(ends), 0);
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        setrlimit(RLIMIT_CORE, &(struct rlimit){0});
+        dup2(ends[1], STDERR_FILENO);
+        close(ends[0]);
+        if (prepare != NULL)
+            prepare();
+        new_world(stack_size, guard);
+        world_run(fn, NULL);
+        _exit(0);
+    }
+    close(ends[1]);
+    size_t length = 0;
+    ssize_t got;
+    while ((got = read(ends[0], outcome.output + length, OUTPUT_SIZE - 1 - length)) > 0)
+        length += (size_t)got;
+    outcome.output[length] = '\0';
+    close(ends[0]);
+    ck_assert_int_eq(waitpid(child, &outcome.status, 0), child);
+}
+
+static void check_overflow_report(void)
+{
+    ck_assert(WIFSIGNALED(outcome.status));
+    ck_assert_int_eq(WTERMSIG(outcome.status), SIGSEGV);
+    ck_assert_ptr_nonnull(strstr(outcome.output, "'root' overflowed its stack of 64 KiB"));
+    ck_assert_ptr_nonnull(strstr(outcome.output, "it touched 0x"));
+    ck_assert_ptr_nonnull(strstr(outcome.output, "raise 'stack'"));
+}
+
+START_TEST(rule_k1_endless_recursion_is_reported_with_its_task)
+{
+    if (!faults_are_ours())
+        return;
+    run_in_child(recurse_for_ever, 65536, guards[_i], NULL);
+    check_overflow_report();
+    ck_assert_ptr_nonnull(strstr(outcome.output, "times more the same"));
+}
+END_TEST
+
+START_TEST(rule_k2_one_large_frame_does_not_jump_over_the_guard)
+{
+    if (!faults_are_ours())
+        return;
+    run_in_child(use_large_local, 65536, guards[_i], NULL);
+    check_overflow_report();
+}
+END_TEST
+
+static void take_fault(int number)
+{
+    static const char text[] = "mine\n";
+    ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
+    _exit(written > 0 ? number : 0);
+}
+
+static void handle_faults(void)
+{
+    signal(SIGSEGV, take_fault);
+}
+
+START_TEST(rule_k3_an_ordinary_fault_goes_to_the_handler_that_was_there)
+{
+    if (!faults_are_ours())
+        return;
+    run_in_child(fault, 65536, STACK_GUARD_AUTO, handle_faults);
+    ck_assert(WIFEXITED(outcome.status));
+    ck_assert_int_eq(WEXITSTATUS(outcome.status), SIGSEGV);
+    ck_assert_str_eq(outcome.output, "mine\n");
+    run_in_child(fault, 65536, STACK_GUARD_AUTO, NULL);
+    ck_assert(WIFSIGNALED(outcome.status));
+    ck_assert_int_eq(WTERMSIG(outcome.status), SIGSEGV);
+    ck_assert_ptr_null(strstr(outcome.output, "overflowed"));
+}
+END_TEST
+
+static size_t resident_bytes(void)
+{
+    unsigned long size = 0, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(fscanf(file, "%lu %lu", &size, &resident), 2);
+    fclose(file);
+    return resident * PAGE;
+}
+
+static unsigned mappings(void)
+{
+    unsigned lines = 0;
+    FILE *file = fopen("/proc/self/maps", "r");
+    ck_assert_ptr_nonnull(file);
+    for (int byte; (byte = getc(file)) != EOF;)
+        lines += byte == '\n';
+    fclose(file);
+    return lines;
+}
+
+static int wait_a_second(void *arg)
+{
+    (void)arg;
+    return ackd_delay(1000);
+}
+
+START_TEST(rule_k4_ten_thousand_parked_tasks_are_small)
+{
+    unsigned long many = test_scale(10000);
+    if (SANITIZER_THREAD || SANITIZER_ADDRESS || RUNNING_ON_VALGRIND)
+        many = 1000;
+    new_world(0, guards[_i]);
+    size_t before = resident_bytes();
+    for (unsigned long i = 0; i < many; i++)
+        world_spawn(wait_a_second, NULL);
+    world_settle();
+    ck_assert_uint_eq(world_counts().stacks_live, many);
+    if (faults_are_ours())
+        ck_assert_uint_le(resident_bytes() - before, many * 8192);
+    world_run_all();
+    ck_assert_uint_eq(world_counts().succeeded, many);
+    ck_assert_uint_eq(world_counts().stacks_cached, 256);
+    world_free();
+}
+END_TEST
+
+START_TEST(rule_k4_more_tasks_than_mappings_are_refused_with_the_value_to_set)
+{
+    struct scheduler_options options = {
+        .name = "loop 0", .now_ns = NULL, .tasks_max = 40000000, .guard = STACK_GUARD_MPROTECT};
+    struct scheduler *scheduler = NULL;
+    new_world(0, STACK_GUARD_AUTO);
+    options.now_ns = world.scheduler->now;
+    ck_assert_int_eq(scheduler_new(&options, &scheduler), ACKD_E_INVAL);
+    ck_assert_ptr_null(scheduler);
+    const char *text = ackd_error_text(ackd_error_current());
+    ck_assert_ptr_nonnull(strstr(text, "vm.max_map_count"));
+    ck_assert_ptr_nonnull(strstr(text, "sysctl vm.max_map_count=8"));
+    options.tasks_max = 1000;
+    ck_assert_int_eq(scheduler_new(&options, &scheduler), ACKD_OK);
+    scheduler_free(&scheduler);
+    world_free();
+}
+END_TEST
+
+static int yield_once(void *arg)
+{
+    (void)arg;
+    return ackd_yield();
+}
+
+static int return_at_once(void *arg)
+{
+    (void)arg;
+    return ACKD_OK;
+}
+
+START_TEST(rule_k5_no_more_stacks_are_kept_than_asked)
+{
+    world_new_with((struct scheduler_options){.stacks_cached = 10, .guard = guards[_i]});
+    for (int i = 0; i < 20; i++)
+        world_spawn(yield_once, NULL);
+    world_run_all();
+    unsigned before = mappings();
+    for (unsigned long i = 0; i < test_scale(1000000) / 20; i++) {
+        for (int j = 0; j < 20; j++)
+            world_spawn(i % 100 == 0 ? wait_a_second : return_at_once, NULL);
+        world_run_all();
+        ck_assert_uint_le(world_counts().stacks_cached, 10);
+    }
+    ck_assert_uint_le(mappings(), before + 4);
+    world_free();
+}
+END_TEST
+
+static int go_deep(void *arg)
+{
+    size_t bytes = (size_t)(uintptr_t)arg;
+    ck_assert_uint_ne(go_down(bytes), 0);
+    return ackd_delay(1);
+}
+
+START_TEST(rule_k6_memory_of_deep_stacks_is_given_back)
+{
+    if (!faults_are_ours())
+        return;
+    world_new_with((struct scheduler_options){.stacks_cached = 1000});
+    size_t before = resident_bytes();
+    for (int i = 0; i < 1000; i++)
+        world_spawn(go_deep, (void *)(uintptr_t)(200 * 1024));
+    world_run_all();
+    ck_assert_uint_eq(world_counts().stacks_cached, 1000);
+    ck_assert_uint_le(resident_bytes() - before, 40 << 20);
+    world_free();
+}
+END_TEST
+
+static int note_depth(void *arg)
+{
+    const struct stack *stack = ackd_task_current()->stack;
+    size_t *depth = arg;
+    *depth = (size_t)((uintptr_t)stack->top - go_down(*depth));
+    return ACKD_OK;
+}
+
+START_TEST(rule_k7_the_high_water_mark_is_within_a_page_of_the_truth)
+{
+    static const size_t depths[] = {2 * PAGE, 10 * PAGE, 25 * PAGE, 30 * PAGE};
+    if (SANITIZER_ADDRESS)
+        return; /* locals are larger, and may be elsewhere */
+    for (size_t i = 0; i < sizeof depths / sizeof depths[0]; i++) {
+        new_world(256 * 1024, guards[_i]);
+        size_t depth = depths[i];
+        ck_assert_int_eq(world_run(note_depth, &depth), ACKD_OK);
+        ck_assert_uint_ge(world_counts().stack_high_water + PAGE, depth);
+        ck_assert_uint_le(world_counts().stack_high_water, depth + PAGE);
+        ck_assert_uint_eq(world_logged("stack-high-water"), 0);
+        world_free();
+    }
+}
+END_TEST
+
+START_TEST(rule_k7_three_quarters_are_warned_about_once_for_each_name)
+{
+    new_world(256 * 1024, guards[_i]);
+    for (int i = 0; i < 3; i++)
+        world_spawn(go_deep, (void *)(uintptr_t)(200 * 1024));
+    world_run_all();
+    ck_assert_uint_eq(world_logged("stack-high-water"), 1);
+    ck_assert_uint_eq(world_logged("task=root"), 1);
+    world_free();
+}
+END_TEST
+
+static volatile sig_atomic_t signals;
+
+static void count_signal(int number)
+{
+    (void)number;
+    signals++;
+}
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wframe-larger-than="
+static int raise_deep(void *arg)
+{
+    volatile char used[46 * 1024];
+    memset((char *)(uintptr_t)used, 1, sizeof used);
+    raise(SIGUSR1);
+    (void)arg;
+    return used[5] == 1 ? ACKD_OK : ACKD_E_INTERNAL;
+}
+#pragma GCC diagnostic pop
+
+START_TEST(rule_k8_a_signal_on_a_small_stack_does_no_harm)
+{
+    new_world(64 * 1024, guards[_i]);
+    signal(SIGUSR1, count_signal);
+    ck_assert_int_eq(world_run(raise_deep, NULL), ACKD_OK);
+    ck_assert_int_eq(signals, 1);
+    world_free();
+}
+END_TEST
+
+static int with_size(void *arg)
+{
+    *(size_t *)arg = ackd_task_current()->stack->size;
+    return ACKD_OK;
+}
+
+START_TEST(tasks_have_stacks_of_the_size_they_ask_for)
+{
+    static const size_t sizes[] = {0,       1,       100000, 1 << 20, 65536,  131072,
+                                   1 << 19, 1 << 21, 200000, 300000,  400000, 100000};
+    size_t got[12] = {0};
+    new_world(0, STACK_GUARD_AUTO);
+    for (size_t i = 0; i < 12; i++) {
+        struct scheduler_root root = {
+            .fn = with_size, .arg = &got[i], .name = "sized", .stack_size = sizes[i]};
+        ck_assert_int_eq(scheduler_spawn(world.scheduler, &root, NULL), ACKD_OK);
+    }
+    world_run_all();
+    ck_assert_uint_eq(got[0], 256 * 1024);
+    ck_assert_uint_eq(got[1], 32 * 1024);
+    for (size_t i = 2; i < 12; i++) {
+        ck_assert_uint_ge(got[i], sizes[i]);
+        ck_assert_uint_lt(got[i], sizes[i] + PAGE);
+    }
+    world_free();
+}
+END_TEST
+
+START_TEST(new_tasks_follow_one_another_on_one_stack)
+{
+    size_t size;
+    new_world(0, STACK_GUARD_AUTO);
+    for (int i = 0; i < 100; i++)
+        world_spawn(with_size, &size);
+    world_run_all();
+    ck_assert_uint_eq(world_counts().stacks_cached, 1);
+    ck_assert_uint_eq(world_counts().switches, 0);
+    world_free();
+}
+END_TEST
+
+Suite *test_suite(void)
+{
+    Suite *suite = suite_create("task/stack");
+    TCase *tc = tcase_create("stack");
+    tcase_set_timeout(tc, 120);
+    tcase_add_loop_test(tc, rule_k1_endless_recursion_is_reported_with_its_task, 0, 2);
+    tcase_add_loop_test(tc, rule_k2_one_large_frame_does_not_jump_over_the_guard, 0, 2);
+    tcase_add_test(tc, rule_k3_an_ordinary_fault_goes_to_the_handler_that_was_there);
+    tcase_add_loop_test(tc, rule_k4_ten_thousand_parked_tasks_are_small, 0, 2);
+    tcase_add_test(tc, rule_k4_more_tasks_than_mappings_are_refused_with_the_value_to_set);
+    tcase_add_loop_test(tc, rule_k5_no_more_stacks_are_kept_than_asked, 0, 2);
+    tcase_add_test(tc, rule_k6_memory_of_deep_stacks_is_given_back);
+    tcase_add_loop_test(tc, rule_k7_the_high_water_mark_is_within_a_page_of_the_truth, 0, 2);
+    tcase_add_loop_test(tc, rule_k7_three_quarters_are_warned_about_once_for_each_name, 0, 2);
+    tcase_add_loop_test(tc, rule_k8_a_signal_on_a_small_stack_does_no_harm, 0, 2);
+    tcase_add_test(tc, tasks_have_stacks_of_the_size_they_ask_for);
+    tcase_add_test(tc, new_tasks_follow_one_another_on_one_stack);
+    suite_add_tcase(suite, tc);
+    return suite;
+}
