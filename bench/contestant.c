@@ -27,6 +27,7 @@ static void contestant_exec(char **command, int core, uint16_t port)
     snprintf(text, sizeof text, "%u", port);
     setenv("ACKD_BENCH_PORT", text, 1);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    setpgid(0, 0); /* what it starts in turn ends with it */
     if (core >= 0) {
         cpu_set_t cores;
         CPU_ZERO(&cores);
@@ -44,6 +45,8 @@ bool contestant_start(struct contestant *contestant, char **command, int core, u
     contestant->pid = fork();
     if (contestant->pid == 0)
         contestant_exec(command, core, port);
+    if (contestant->pid > 0)
+        setpgid(contestant->pid, contestant->pid); /* both sides: whoever comes first */
     return contestant->pid > 0 && clock_getcpuclockid(contestant->pid, &contestant->cpu) == 0;
 }
 
@@ -100,7 +103,7 @@ uint64_t contestant_sleeps(const struct contestant *contestant)
 void contestant_signal(const struct contestant *contestant, int number)
 {
     if (!contestant->ended)
-        kill(contestant->pid, number);
+        kill(-contestant->pid, number);
 }
 
 bool contestant_has_ended(struct contestant *contestant)
@@ -115,6 +118,6 @@ void contestant_end(struct contestant *contestant)
 {
     if (contestant->ended)
         return;
-    kill(contestant->pid, SIGKILL);
+    kill(-contestant->pid, SIGKILL);
     contestant->ended = waitpid(contestant->pid, &contestant->status, 0) == contestant->pid;
 }

@@ -223,7 +223,8 @@ int runner_new(const struct runner_options *options, struct runner **ret_runner)
                                           .wake = runner_wake,
                                           .arg = runner,
                                           .stack_size = options->stack_size,
-                                          .tasks_max = options->tasks_max};
+                                          .tasks_max = options->tasks_max,
+                                          .stacks_cached = options->capacity};
     int code = loop_new(options->name, &runner->loop);
     if (code == ACKD_OK)
         code = bridge_init(&runner->in, options->capacity, runner->loop);
