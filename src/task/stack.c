@@ -169,7 +169,10 @@ static void stack_unmap(const struct stack_pool *pool, struct stack *stack)
     VALGRIND_STACK_DEREGISTER(stack->valgrind_id);
 #endif
     size_t guard = stack_guard_size(pool);
-    munmap(stack->low - guard, guard + stack->size + stack_head_size(pool));
+    size_t whole = guard + stack->size + stack_head_size(pool);
+    char *bytes = stack->low - guard;
+    sanitizer_open(bytes, whole); /* what is mapped there next is not this stack */
+    munmap(bytes, whole);
 }
 
 /* The shelf of a size; NULL if there are too many sizes already. */
