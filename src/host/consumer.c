@@ -278,6 +278,7 @@ void consumer_free(struct consumer **consumer)
     ackd_assert(consumer_open_count(freed) == 0);
     timer_stop(&freed->start_again);
     list_remove(&freed->node);
+    list_remove(&freed->dead_letter.node); /* the topology outlives it, and may still hold it */
     subscription_free(&freed->subscription);
     for (size_t i = 0; i < freed->station_count; i++) {
         ackd_error_unref(freed->stations[i].error);
