@@ -325,6 +325,7 @@ void consumer_move(struct consumer *consumer, struct job *job, enum job_state st
 void consumer_forget(struct consumer *consumer, struct job *job)
 {
     ackd_assert(job->state != JOB_RUNNING);
+    ackd_assert(list_empty(&job->entry.node)); /* the ledger has no more to do with it */
     timer_stop(&job->pause);
     broker_let_go(consumer->broker, job->delivery->body.size);
     job_free(&job);

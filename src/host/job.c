@@ -31,6 +31,7 @@ struct job *job_init(struct delivery *delivery, struct consumer *consumer,
         .delivery = delivery, .consumer = consumer_name, .queue = queue, .attempt = 1};
     list_init(&job->node);
     list_init(&job->running);
+    list_init(&job->entry.node);
     job->fields[0] = (struct ackd_log_field)ACKD_FIELD("consumer", consumer_name);
     job->fields[1] = (struct ackd_log_field)ACKD_FIELD("queue", queue);
     job->fields[2] = (struct ackd_log_field)ACKD_FIELD_INT("tag", delivery->tag);

@@ -132,46 +132,6 @@ static void settle_release(struct consumer *consumer, struct job *job)
     settle_later(consumer, job, LEDGER_RELEASE, pause_ms);
 }
 
-void settle_verdict(struct consumer *consumer, struct job *job)
-{
-    ackd_assert(job->state == JOB_RUNNING || job->state == JOB_ABANDONED);
-    ackd_assert(consumer->running > 0);
-    ackd_assert(job->station->running > 0);
-    consumer->running--;
-    job->station->running--;
-    if (job->state == JOB_ABANDONED) {
-        /* Answered for at the hard limit already; only its memory was still needed. */
-        consumer_forget(consumer, job);
-        return;
-    }
-    switch (job->verdict) {
-    case ACKD_VERDICT_DONE:
-        if (job->message.attempt > 1)
-            attempts_done(&consumer->attempts, job_fingerprint(job));
-        settle_answer(consumer, job, LEDGER_ACK);
-        break;
-    case ACKD_VERDICT_RETRY:
-        settle_retry(consumer, job);
-        break;
-    case ACKD_VERDICT_DEAD:
-        settle_dead(consumer, job, job->error);
-        break;
-    case ACKD_VERDICT_DROP:
-        settle_log(job, ACKD_LOG_INFO, "drop", "dropped by its handler", job->error, 0);
-        consumer->counts.dropped++;
-        settle_answer(consumer, job, LEDGER_ACK);
-        break;
-    case ACKD_VERDICT_RELEASE:
-        settle_release(consumer, job);
-        break;
-    case ACKD_VERDICT_ORPHAN:
-        consumer->counts.orphaned++;
-        settle_answer(consumer, job,
-                      LEDGER_RELEASE); /* stale by now, unless it was told so early */
-        break;
-    }
-}
-
 static int settle_send(struct subscription *subscription, const struct ledger_frame *frame)
 {
     switch (frame->answer) {
@@ -221,6 +181,47 @@ void settle_flush(struct consumer *consumer)
     if (code != ACKD_OK)
         link_fail(
             consumer->broker->consuming); /* an answer that is not sent must not be forgotten */
+}
+
+void settle_verdict(struct consumer *consumer, struct job *job)
+{
+    ackd_assert(job->state == JOB_RUNNING || job->state == JOB_ABANDONED);
+    ackd_assert(consumer->running > 0);
+    ackd_assert(job->station->running > 0);
+    consumer->running--;
+    job->station->running--;
+    if (job->state == JOB_ABANDONED) {
+        /* Answered for at the hard limit; its memory was needed until that answer is written. */
+        settle_flush(consumer);
+        consumer_forget(consumer, job);
+        return;
+    }
+    switch (job->verdict) {
+    case ACKD_VERDICT_DONE:
+        if (job->message.attempt > 1)
+            attempts_done(&consumer->attempts, job_fingerprint(job));
+        settle_answer(consumer, job, LEDGER_ACK);
+        break;
+    case ACKD_VERDICT_RETRY:
+        settle_retry(consumer, job);
+        break;
+    case ACKD_VERDICT_DEAD:
+        settle_dead(consumer, job, job->error);
+        break;
+    case ACKD_VERDICT_DROP:
+        settle_log(job, ACKD_LOG_INFO, "drop", "dropped by its handler", job->error, 0);
+        consumer->counts.dropped++;
+        settle_answer(consumer, job, LEDGER_ACK);
+        break;
+    case ACKD_VERDICT_RELEASE:
+        settle_release(consumer, job);
+        break;
+    case ACKD_VERDICT_ORPHAN:
+        consumer->counts.orphaned++;
+        settle_answer(consumer, job,
+                      LEDGER_RELEASE); /* stale by now, unless it was told so early */
+        break;
+    }
 }
 
 void settle_lost(struct consumer *consumer)

@@ -259,7 +259,9 @@ static void daemon_configure(struct daemon *daemon)
 /* U1 and U2 of the consumer, L1 of the ledger; and that a link that is up is used. */
 static void daemon_check(void *arg)
 {
-    const struct daemon *daemon = arg;
+    struct daemon *daemon = arg;
+    if (daemon->step != NULL)
+        daemon->step(daemon);
     list_for_each (node, &daemon->host->consumers) {
         const struct consumer *consumer = LIST_ITEM(node, consumer, node);
         sim_that(consumer->running <= consumer->config->concurrency);
@@ -268,12 +270,17 @@ static void daemon_check(void *arg)
     }
 }
 
-static void daemon_signal(struct timer *timer)
+void daemon_signal_now(struct daemon *daemon)
 {
-    struct daemon *daemon = LIST_ITEM(timer, daemon, signal);
     if (daemon->signals++ == 0)
         daemon->signal_ns = sim_now_ns();
     sim_signal(SIGTERM);
+}
+
+static void daemon_signal(struct timer *timer)
+{
+    struct daemon *daemon = LIST_ITEM(timer, daemon, signal);
+    daemon_signal_now(daemon);
     if (daemon->signals <= daemon->signals_more)
         sim_after_ns(timer, sim_between(0, daemon->signals_apart_ns));
 }

@@ -78,8 +78,9 @@ struct daemon {
     unsigned signals_more; /* that follow */
     uint64_t signals_apart_ns;
     uint64_t ended_ns;
-    bool stop_when_done; /* SIGTERM when the last message was acknowledged */
-    bool loose;          /* work may be given back by force */
+    void (*step)(struct daemon *daemon); /* after each step of the world; may be NULL */
+    bool stop_when_done;                 /* SIGTERM when the last message was acknowledged */
+    bool loose;                          /* work may be given back by force */
 };
 
 /* What most simulations use; all may be changed before daemon_begin. After sim_begin. */
@@ -87,6 +88,8 @@ void daemon_draw_options(struct daemon_options *options);
 void daemon_begin(struct daemon *daemon, const struct daemon_options *options);
 /* SIGTERM in @ns; the others as set. */
 void daemon_signal_after(struct daemon *daemon, uint64_t ns);
+/* One of them, now: not from inside a turn. */
+void daemon_signal_now(struct daemon *daemon);
 /* host_run; then the host is freed unless it was forced. Returns the exit status. */
 int daemon_run(struct daemon *daemon);
 /* The books are balanced, and the world ends. */

@@ -145,6 +145,34 @@ static void stop_stubborn(uint64_t seed)
     daemon_end(&daemon);
 }
 
+/* The third signal comes when a verdict is on its way: the handler has ended, the host thinks not. */
+static void force_at_verdict(struct daemon *stopping)
+{
+    static unsigned handled;
+    if (stopping->signals == 0)
+        handled = stopping->handled;
+    if (stopping->handled == handled)
+        return;
+    handled = stopping->handled;
+    if (stopping->signals <= stopping->signals_more)
+        daemon_signal_now(stopping);
+}
+
+static void stop_at_verdict(uint64_t seed)
+{
+    begin(seed, 50, 200);
+    daemon.loose = true;
+    daemon.signals_more = 2;
+    daemon.signals_apart_ns = 1000 * NS_PER_S;
+    daemon.step = force_at_verdict;
+    for (unsigned i = 1; i <= 50; i++)
+        daemon.messages[i].stubborn = sim_chance(60);
+    daemon_signal_after(&daemon, sim_between(0, 1000 * NS_PER_MS));
+    int status = daemon_run(&daemon);
+    sim_that(status == HOST_EXIT_OK || status == HOST_EXIT_FORCED);
+    daemon_end(&daemon);
+}
+
 static void run_seeds(unsigned long count, void (*run)(uint64_t seed))
 {
     count = sim_seed_given() ? 1 : test_scale(count);
@@ -169,6 +197,7 @@ SHUTDOWN_TEST(a_stop_lets_work_finish_and_then_cancels_it, stop_busy)
 SHUTDOWN_TEST(a_second_signal_cancels_at_once, stop_twice)
 SHUTDOWN_TEST(a_stop_waits_for_confirms, stop_publishing)
 SHUTDOWN_TEST(a_stop_gives_back_what_does_not_end, stop_stubborn)
+SHUTDOWN_TEST(a_verdict_may_cross_with_the_end_by_force, stop_at_verdict)
 
 Suite *test_suite(void)
 {
@@ -185,6 +214,7 @@ Suite *test_suite(void)
     tcase_add_test(tcase, a_second_signal_cancels_at_once);
     tcase_add_test(tcase, a_stop_waits_for_confirms);
     tcase_add_test(tcase, a_stop_gives_back_what_does_not_end);
+    tcase_add_test(tcase, a_verdict_may_cross_with_the_end_by_force);
     suite_add_tcase(suite, tcase);
     return suite;
 }
