@@ -56,7 +56,7 @@ struct scheduler {
     struct scheduler_counts counts;
     struct stack_pool stacks;
     _Atomic(struct ackd_task *) asked; /* tasks that other threads want cancelled */
-    const void *thread;                /* of the turns: see engine_here */
+    _Atomic(const void *) thread;      /* of the turns: see engine_is_here */
     struct overflow overflow;
     uint32_t warned[ENGINE_WARNED];
     size_t stack_size, tasks_max;
@@ -75,7 +75,7 @@ extern _Thread_local char engine_thread __attribute__((tls_model("initial-exec")
 
 static inline bool engine_is_here(const struct scheduler *scheduler)
 {
-    return scheduler->thread == &engine_thread;
+    return atomic_load_explicit(&scheduler->thread, memory_order_relaxed) == &engine_thread;
 }
 
 static inline struct ackd_task *engine_task(void)

@@ -202,7 +202,7 @@ uint64_t scheduler_turn(struct scheduler *scheduler)
     struct scheduler *before = engine_this;
     engine_this = scheduler;
     if (!engine_is_here(scheduler)) {
-        scheduler->thread = &engine_thread;
+        atomic_store_explicit(&scheduler->thread, &engine_thread, memory_order_relaxed);
         overflow_install(&scheduler->overflow);
     }
     context_is_here(&scheduler->context);

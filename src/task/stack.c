@@ -14,6 +14,8 @@
 #include <unistd.h>
 #ifdef HAVE_VALGRIND_VALGRIND_H
 #include <valgrind/valgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0
 #endif
 
 #include "base/assert.h"
@@ -30,6 +32,9 @@ enum {
     STACK_WATERMARK_SIZE = 8,   /* bytes */
     STACK_PAGES_AT_ONCE = 256,
 };
+
+/* A watermark that is never reached: to Valgrind, what lies below the frames must not be read. */
+static const uint64_t stack_no_watermark;
 
 /* Stacks that the pools of this process may come to have. */
 static atomic_size_t stack_reserved;
@@ -130,6 +135,12 @@ static bool stack_protect(const struct stack_pool *pool, char *guard)
     return mprotect(guard, size, PROT_NONE) == 0;
 }
 
+/* Where the part begins that a stack keeps when it is trimmed: its watermark. */
+static uintptr_t stack_keep(const struct stack *stack)
+{
+    return ((uintptr_t)stack->top - STACK_KEEP) & ~(uintptr_t)63;
+}
+
 static struct stack *stack_map(struct stack_pool *pool, size_t size)
 {
     size_t guard = stack_guard_size(pool);
@@ -155,8 +166,8 @@ static struct stack *stack_map(struct stack_pool *pool, size_t size)
     stack->low = bytes + guard;
     stack->top = head - STACK_BLOCK_SIZE;
     stack->size = size;
-    uintptr_t mark = ((uintptr_t)stack->top - STACK_KEEP) & ~(uintptr_t)63;
-    stack->watermark = (const uint64_t *)mark;
+    stack->watermark =
+        RUNNING_ON_VALGRIND ? &stack_no_watermark : (const uint64_t *)stack_keep(stack);
 #ifdef HAVE_VALGRIND_VALGRIND_H
     stack->valgrind_id = (unsigned)VALGRIND_STACK_REGISTER(stack->low, stack->top);
 #endif
@@ -242,7 +253,7 @@ static size_t stack_measure(struct stack_pool *pool, struct stack *stack)
     if (depth <= STACK_KEEP + pool->page_size && !stack_went_deep(stack))
         return depth;
     uintptr_t page = pool->page_size;
-    uintptr_t end = ((uintptr_t)stack->watermark + STACK_WATERMARK_SIZE + page - 1) & -page;
+    uintptr_t end = (stack_keep(stack) + STACK_WATERMARK_SIZE + page - 1) & -page;
     size_t size = end - (uintptr_t)stack->low;
     sanitizer_open(stack->low, size);
     if (madvise(stack->low, size, MADV_DONTNEED) != 0)

@@ -12,12 +12,25 @@
 
 #include "base/assert.h"
 
+/* What a new stack begins with: getcontext took what the task before had set. */
+static void switch_make_pristine(void)
+{
+#if defined __x86_64__
+    uint32_t vector_word = 0x1f80;
+    uint16_t legacy_word = 0x037f;
+    __asm__ volatile("ldmxcsr %0\n\tfldcw %1" : : "m"(vector_word), "m"(legacy_word));
+#elif defined __aarch64__
+    __asm__ volatile("msr fpcr, xzr");
+#endif
+}
+
 /* makecontext passes int only, so a pointer travels in two halves. */
 static void switch_enter(unsigned entry_high, unsigned entry_low, unsigned arg_high,
                          unsigned arg_low)
 {
     uintptr_t entry = (uintptr_t)((uint64_t)entry_high << 32 | entry_low);
     uintptr_t arg = (uintptr_t)((uint64_t)arg_high << 32 | arg_low);
+    switch_make_pristine();
     ((void (*)(void *))entry)((void *)arg);
     abort();
 }

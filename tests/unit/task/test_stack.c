@@ -30,23 +30,25 @@ static void new_world(size_t stack_size, enum stack_guard guard)
     world_new_with((struct scheduler_options){.stack_size = stack_size, .guard = guard});
 }
 
-/* Frames of one page each, written to, down to @bytes below this one; returns the lowest address.
- */
+/* Frames of one page each, written to, down to @bytes below this one. */
+static uintptr_t lowest;
+
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wframe-larger-than="
-__attribute__((noinline)) static uintptr_t go_down(size_t bytes)
+__attribute__((noinline)) static int go_down(size_t bytes)
 {
     volatile char frame[PAGE];
     memset((char *)(uintptr_t)frame, 1, sizeof frame);
-    if (bytes <= sizeof frame)
-        return (uintptr_t)frame;
-    uintptr_t lowest = go_down(bytes - sizeof frame);
-    return frame[7] == 1 ? lowest : 0;
+    lowest = (uintptr_t)frame;
+    if (bytes > sizeof frame && go_down(bytes - sizeof frame) != 1)
+        return 0;
+    return frame[7];
 }
 
 __attribute__((noinline)) static int use_large_local(void *arg)
 {
     volatile char large[200 * 1024];
+    __asm__ volatile("" : : "r"(large) : "memory"); /* clang would make it smaller */
     large[0] = (char)(intptr_t)arg;
     return large[0];
 }
@@ -204,8 +206,11 @@ START_TEST(rule_k4_ten_thousand_parked_tasks_are_small)
         world_spawn(wait_a_second, NULL);
     world_settle();
     ck_assert_uint_eq(world_counts().stacks_live, many);
+#ifndef SWITCH_UCONTEXT /* whose contexts are a kilobyte each */
     if (faults_are_ours())
         ck_assert_uint_le(resident_bytes() - before, many * 8192);
+#endif
+    (void)before;
     world_run_all();
     ck_assert_uint_eq(world_counts().succeeded, many);
     ck_assert_uint_eq(world_counts().stacks_cached, 256);
@@ -257,7 +262,8 @@ START_TEST(rule_k5_no_more_stacks_are_kept_than_asked)
         world_run_all();
         ck_assert_uint_le(world_counts().stacks_cached, 10);
     }
-    ck_assert_uint_le(mappings(), before + 4);
+    if (faults_are_ours()) /* a sanitizer's own come to it */
+        ck_assert_uint_le(mappings(), before + 4);
     world_free();
 }
 END_TEST
@@ -265,7 +271,7 @@ END_TEST
 static int go_deep(void *arg)
 {
     size_t bytes = (size_t)(uintptr_t)arg;
-    ck_assert_uint_ne(go_down(bytes), 0);
+    ck_assert_int_eq(go_down(bytes), 1);
     return ackd_delay(1);
 }
 
@@ -288,14 +294,15 @@ static int note_depth(void *arg)
 {
     const struct stack *stack = ackd_task_current()->stack;
     size_t *depth = arg;
-    *depth = (size_t)((uintptr_t)stack->top - go_down(*depth));
+    ck_assert_int_eq(go_down(*depth), 1);
+    *depth = (size_t)((uintptr_t)stack->top - lowest);
     return ACKD_OK;
 }
 
 START_TEST(rule_k7_the_high_water_mark_is_within_a_page_of_the_truth)
 {
     static const size_t depths[] = {2 * PAGE, 10 * PAGE, 25 * PAGE, 30 * PAGE};
-    if (SANITIZER_ADDRESS)
+    if (SANITIZER_ADDRESS || RUNNING_ON_VALGRIND)
         return; /* locals are larger, and may be elsewhere */
     for (size_t i = 0; i < sizeof depths / sizeof depths[0]; i++) {
         new_world(256 * 1024, guards[_i]);
@@ -311,6 +318,8 @@ END_TEST
 
 START_TEST(rule_k7_three_quarters_are_warned_about_once_for_each_name)
 {
+    if (RUNNING_ON_VALGRIND)
+        return; /* under which stacks are not trimmed */
     new_world(256 * 1024, guards[_i]);
     for (int i = 0; i < 3; i++)
         world_spawn(go_deep, (void *)(uintptr_t)(200 * 1024));
@@ -344,6 +353,7 @@ static int raise_deep(void *arg)
 START_TEST(rule_k8_a_signal_on_a_small_stack_does_no_harm)
 {
     new_world(64 * 1024, guards[_i]);
+    signals = 0;
     signal(SIGUSR1, count_signal);
     ck_assert_int_eq(world_run(raise_deep, NULL), ACKD_OK);
     ck_assert_int_eq(signals, 1);

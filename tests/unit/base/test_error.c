@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+#include <config.h>
+
+#include "base/error.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "main.h"
+
+/* The linker sends every malloc of this program here. */
+static bool memory_is_out;
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+
+void *__wrap_malloc(size_t size)
+{
+    return memory_is_out ? NULL : __real_malloc(size);
+}
+
+static int fail_here(void)
+{
+    return ackd_fail(ACKD_E_NOT_FOUND, "order %d", 7);
+}
+
+START_TEST(rule_e1_an_error_says_what_and_where)
+{
+    struct error_slot slot = {.task_id = 42, .task_name = "orders"};
+    struct error_slot *before = error_slot_use(&slot);
+    ck_assert_int_eq(fail_here(), ACKD_E_NOT_FOUND);
+    const struct ackd_error *error = ackd_error_current();
+    ck_assert_int_eq(ackd_error_code(error), ACKD_E_NOT_FOUND);
+    ck_assert_str_eq(ackd_error_text(error), "order 7");
+    ck_assert_str_eq(ackd_error_function(error), "fail_here");
+    ck_assert_ptr_nonnull(strstr(ackd_error_file(error), "test_error.c"));
+    ck_assert_int_gt(ackd_error_line(error), 0);
+    ck_assert_uint_eq(ackd_error_task_id(error), 42);
+    ck_assert_str_eq(ackd_error_task_name(error), "orders");
+    errno = EPIPE;
+    ck_assert_int_eq(ackd_fail(ACKD_E_OS, "write"), ACKD_E_OS);
+    ck_assert_int_eq(errno, EPIPE);
+    ck_assert_int_eq(ackd_error_errno(ackd_error_current()), EPIPE);
+    error_slot_clear(&slot);
+    ck_assert_ptr_eq(error_slot_use(before), &slot);
+}
+END_TEST
+
+START_TEST(rule_e2_causes_go_from_the_newest_to_the_oldest)
+{
+    (void)fail_here();
+    for (int i = 1; i <= 3; i++)
+        ck_assert_int_eq(ackd_wrap(ACKD_E_USER - i, "level %d", i), ACKD_E_USER - i);
+    const struct ackd_error *error = ackd_error_current();
+    for (int i = 3; i >= 1; i--) {
+        ck_assert_int_eq(ackd_error_code(error), ACKD_E_USER - i);
+        error = ackd_error_cause(error);
+    }
+    ck_assert_int_eq(ackd_error_code(error), ACKD_E_NOT_FOUND);
+    ck_assert_ptr_null(ackd_error_cause(error));
+    error_clear();
+}
+END_TEST
+
+static int pass_on(int levels)
+{
+    if (levels == 0)
+        return fail_here();
+    ACKD_TRY(pass_on(levels - 1));
+    return ACKD_OK;
+}
+
+START_TEST(rule_e3_the_trace_has_each_place_and_counts_them_all)
+{
+    const char *file, *function;
+    int line;
+    ck_assert_int_eq(pass_on(5), ACKD_E_NOT_FOUND);
+    ck_assert_uint_eq(ackd_error_trace_count(ackd_error_current()), 5);
+    ck_assert(ackd_error_trace(ackd_error_current(), 4, &file, &line, &function));
+    ck_assert_str_eq(function, "pass_on");
+    ck_assert_int_eq(pass_on(40), ACKD_E_NOT_FOUND);
+    ck_assert_uint_eq(ackd_error_trace_count(ackd_error_current()), 40);
+    ck_assert(ackd_error_trace(ackd_error_current(), 15, &file, &line, &function));
+    ck_assert(!ackd_error_trace(ackd_error_current(), 16, &file, &line, &function));
+    error_clear();
+}
+END_TEST
+
+START_TEST(rule_e4_out_of_memory_still_gives_the_right_code)
+{
+    memory_is_out = true;
+    int failed = fail_here();
+    int wrapped = ackd_wrap(ACKD_E_REFUSED, "order");
+    int code = ackd_error_code(ackd_error_current());
+    int traced = pass_on(3);
+    int dead = ackd_dead("no such customer");
+    int own = ackd_fail(ACKD_E_USER - 7, "of a handler");
+    const struct ackd_error *children[] = {error_take(), error_take()};
+    children[1] = children[0];
+    const struct ackd_error *all = error_aggregate(children, 2);
+    memory_is_out = false;
+    ck_assert_int_eq(failed, ACKD_E_NOT_FOUND);
+    ck_assert_int_eq(wrapped, ACKD_E_REFUSED);
+    ck_assert_int_eq(code, ACKD_E_REFUSED);
+    ck_assert_int_eq(traced, ACKD_E_NOT_FOUND);
+    ck_assert_int_eq(dead, ACKD_E_DEAD);
+    ck_assert_int_lt(own, 0);
+    ck_assert_ptr_nonnull(all);
+    ackd_error_unref(all);
+}
+END_TEST
+
+START_TEST(what_is_no_failure_is_a_failure_of_its_own)
+{
+    ck_assert_int_eq(ackd_fail(0, "none"), ACKD_E_INVAL);
+    ck_assert_int_eq(ackd_fail(3, "positive"), ACKD_E_INVAL);
+    ck_assert_int_eq(ackd_wrap(ACKD_CANCELED, "canceled"), ACKD_E_INVAL);
+    ck_assert_ptr_nonnull(strstr(ackd_error_text(ackd_error_current()), "canceled"));
+    error_clear();
+}
+END_TEST
+
+START_TEST(a_slot_that_is_given_what_it_holds_keeps_one_reference)
+{
+    (void)fail_here();
+    const struct ackd_error *error = ackd_error_current();
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(error_give(ackd_error_ref(error)), ACKD_E_NOT_FOUND);
+    ck_assert_ptr_eq(error_take(), error);
+    ck_assert_ptr_null(ackd_error_current());
+    ackd_error_unref(error); /* the last one: valgrind and LSan look */
+    ck_assert_int_eq(error_give(NULL), ACKD_E_INTERNAL);
+    error_clear();
+}
+END_TEST
+
+START_TEST(a_verdict_is_kept_by_who_wraps_it)
+{
+    ck_assert_int_eq(ackd_dead("no such customer"), ACKD_E_DEAD);
+    ck_assert_int_eq(ackd_wrap(ACKD_E_REFUSED, "order"), ACKD_E_REFUSED);
+    ck_assert_int_eq(ackd_error_verdict(ackd_error_current()), ACKD_VERDICT_DEAD);
+    error_clear();
+    ck_assert_int_eq(ackd_retry_after(1500, "busy"), ACKD_E_RETRY);
+    ck_assert_int_eq(ackd_wrap(ACKD_E_REFUSED, "order"), ACKD_E_REFUSED);
+    ck_assert_int_eq(ackd_error_verdict(ackd_error_current()), ACKD_VERDICT_RETRY);
+    ck_assert_uint_eq(ackd_error_delay_ms(ackd_error_current()), 1500);
+    error_clear();
+}
+END_TEST
+
+static const struct ackd_error *make(int code)
+{
+    (void)ackd_fail(code, "of code %d", code);
+    return error_take();
+}
+
+START_TEST(an_aggregate_keeps_its_children_in_order_and_each_once)
+{
+    const struct ackd_error *one = make(ACKD_E_TLS);
+    ck_assert_ptr_eq(error_aggregate(&one, 1), one);
+    const struct ackd_error *children[] = {one, make(ACKD_E_CLOSED), ackd_error_ref(one)};
+    const struct ackd_error *all = error_aggregate(children, 3);
+    ck_assert_int_eq(ackd_error_code(all), ACKD_E_AGGREGATE);
+    ck_assert_uint_eq(ackd_error_child_count(all), 2);
+    ck_assert_int_eq(ackd_error_code(ackd_error_child(all, 0)), ACKD_E_TLS);
+    ck_assert_int_eq(ackd_error_code(ackd_error_child(all, 1)), ACKD_E_CLOSED);
+    all = error_with_child(all, make(ACKD_E_EXIT));
+    ck_assert_uint_eq(ackd_error_child_count(all), 3);
+    char text[512];
+    size_t length = ackd_error_format(all, text, sizeof text);
+    ck_assert_uint_eq(length, strlen(text));
+    ck_assert_ptr_nonnull(strstr(text, "also E_EXIT"));
+    ackd_error_unref(all);
+}
+END_TEST
+
+START_TEST(every_code_has_a_name_and_a_text)
+{
+    ck_assert_str_eq(ackd_code_name(ACKD_OK), "OK");
+    ck_assert_str_eq(ackd_code_name(ACKD_E_SUSPEND), "E_SUSPEND");
+    ck_assert_str_eq(ackd_code_name(ACKD_E_USER - 5), "E_USER");
+#define ACKD_ERROR(name, value, text)                     \
+    ck_assert_str_eq(ackd_code_name(ACKD_##name), #name); \
+    ck_assert_str_eq(ackd_code_text(ACKD_##name), text);
+#include <ackd/errors.def>
+#undef ACKD_ERROR
+}
+END_TEST
+
+Suite *test_suite(void)
+{
+    Suite *suite = suite_create("base/error");
+    TCase *tc = tcase_create("error");
+    tcase_add_test(tc, rule_e1_an_error_says_what_and_where);
+    tcase_add_test(tc, rule_e2_causes_go_from_the_newest_to_the_oldest);
+    tcase_add_test(tc, rule_e3_the_trace_has_each_place_and_counts_them_all);
+    tcase_add_test(tc, rule_e4_out_of_memory_still_gives_the_right_code);
+    tcase_add_test(tc, what_is_no_failure_is_a_failure_of_its_own);
+    tcase_add_test(tc, a_slot_that_is_given_what_it_holds_keeps_one_reference);
+    tcase_add_test(tc, a_verdict_is_kept_by_who_wraps_it);
+    tcase_add_test(tc, an_aggregate_keeps_its_children_in_order_and_each_once);
+    tcase_add_test(tc, every_code_has_a_name_and_a_text);
+    suite_add_tcase(suite, tc);
+    return suite;
+}
