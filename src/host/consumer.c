@@ -187,8 +187,8 @@ void consumer_station_back(struct consumer *consumer, struct station *station)
         return;
     }
     station->started = false;
-    ackd_assert(consumer->host->drain.hooks > 0);
-    consumer->host->drain.hooks--;
+    if (consumer->host->drain.hooks > 0) /* else it is not waited for any more */
+        consumer->host->drain.hooks--;
     if (station->code != ACKD_OK) {
         char text[CONSUMER_REASON_SIZE / 2];
         (void)error_give(ackd_error_ref(station->error));

@@ -34,7 +34,7 @@ struct drain {
     uint64_t begun_ns;
     size_t hooks; /* stop() calls that have not come back */
     bool forced;  /* work was given back over its handler's head */
-    bool stuck;   /* a loop did not answer */
+    bool stuck;   /* a stop() did not end in time */
 };
 
 const char *drain_stage_name(enum drain_stage stage);

@@ -412,7 +412,7 @@ int host_run(struct host *host)
     bool ended = host_end_runners(host);
     timer_stop(&host->watchdog);
     host_log_summary(host);
-    if (!ended || host->drain.forced) {
+    if (!ended || host->drain.forced || host->drain.stuck) {
         ackd_log_warning("stopped", "stopped by force: what was in flight has been given back");
         return HOST_EXIT_FORCED;
     }

@@ -31,11 +31,20 @@ void daemon_draw_options(struct daemon_options *options)
                                        .heartbeat_s = (unsigned)sim_between(2, 20),
                                        .shutdown_ms = 20000,
                                        .delay_max_ms = sim_chance(50) ? 20 : 500,
-                                       .body_max = sim_chance(10) ? 300000 : 1000,
+                                       .body_max = sim_chance(5) ? 200000 : 1000,
                                        .fail = 10,
                                        .dead = 5,
                                        .drop = 3,
                                        .nested = 20};
+    if (sim_chance(20))
+        options->timeout_ms = 3 * options->delay_max_ms;
+    if (sim_chance(20)) {
+        options->body_max = 60000;
+        options->buffer_kib = (unsigned)sim_between(64, 512);
+    }
+    options->start_ms = sim_chance(20) ? 3000 : 0;
+    options->stop_ms = sim_chance(20) ? 3000 : 0;
+    options->unstarted = sim_chance(10) ? 60 : 0;
     if (options->loops > options->concurrency)
         options->loops = options->concurrency;
 }
@@ -173,14 +182,39 @@ static int daemon_handle(const struct ackd_message *message, void *state)
     if (daemon->running > daemon->running_max)
         daemon->running_max = daemon->running;
     sim_that(daemon->running <= daemon->options.concurrency);
+    sim_equal(daemon->started, daemon->options.loops);
     int code = daemon_wait(daemon, &daemon->messages[number]);
     daemon->running--;
     daemon->handled++;
     uint8_t *outcome = &daemon->outcomes[serial];
     if (code == ACKD_OK)
         return daemon_return(&daemon->messages[number], outcome);
-    *outcome = code == ACKD_CANCELED ? DAEMON_CANCELED : DAEMON_FAILED;
+    bool late = ackd_cancel_reason() == ACKD_CANCEL_DEADLINE;
+    *outcome = code == ACKD_CANCELED && !late ? DAEMON_CANCELED : DAEMON_FAILED;
     return code;
+}
+
+static int daemon_start(void *state)
+{
+    struct daemon *daemon = daemon_now;
+    (void)state;
+    sim_equal(daemon->running, 0);
+    ACKD_TRY(ackd_delay(sim_between(0, daemon->options.start_ms)));
+    if (sim_chance(daemon->options.unstarted))
+        return ackd_fail(ACKD_E_USER, "not this time");
+    daemon->started++;
+    return ACKD_OK;
+}
+
+static int daemon_stop(void *state)
+{
+    struct daemon *daemon = daemon_now;
+    (void)state;
+    sim_equal(daemon->running, 0);
+    sim_that(daemon->started > 0);
+    ACKD_TRY(ackd_delay(sim_between(0, daemon->options.stop_ms)));
+    daemon->started--;
+    return ACKD_OK;
 }
 
 static void daemon_settled(const struct rabbit_message *message, enum rabbit_answer answer,
@@ -301,7 +335,9 @@ void daemon_begin(struct daemon *daemon, const struct daemon_options *options)
                                              .abi_major = ACKD_ABI_MAJOR,
                                              .abi_minor = ACKD_ABI_MINOR,
                                              .name = "sim",
-                                             .handle = daemon_handle};
+                                             .start = daemon_start,
+                                             .handle = daemon_handle,
+                                             .stop = daemon_stop};
     sim_plugin_use(&daemon->handler);
     timer_init(&daemon->signal, daemon_signal);
     rabbit_init(&daemon->rabbit);
@@ -358,6 +394,8 @@ int daemon_run(struct daemon *daemon)
         daemon_check_counts(daemon);
     if (status == HOST_EXIT_FORCED)
         daemon_kill(daemon);
+    else
+        sim_equal(daemon->started, 0);
     host_free(&daemon->host);
     config_unref(&daemon->config);
     return status;

@@ -29,7 +29,10 @@ struct daemon_options {
     unsigned timeout_ms; /* of a message; 0: none */
     unsigned delay_max_ms;
     unsigned body_max;
-    unsigned buffer_kib; /* 0: the default */
+    unsigned buffer_kib; /* 0: the default; else bodies must fit into it */
+    unsigned start_ms;   /* start() takes so long at most */
+    unsigned stop_ms;    /* ... and stop() */
+    unsigned unstarted;  /* start() fails, of 100 times */
     /* Of 100 messages so many... */
     unsigned fail;     /* fail once or twice before they succeed */
     unsigned dead;     /* are dead */
@@ -69,6 +72,7 @@ struct daemon {
     uint8_t outcomes[DAEMON_DELIVERIES_MAX]; /* enum daemon_outcome, by serial */
     unsigned running;
     unsigned running_max;
+    unsigned started; /* loops whose start() has succeeded, and stop() not yet */
     unsigned acked;
     unsigned handled;
     uint64_t last_serial;

@@ -5,7 +5,7 @@
 #include "chaos.h"
 #include "main.h"
 
-enum { SHUTDOWN_IDLE_MS = 2000, SHUTDOWN_SEEDS = 20 };
+enum { SHUTDOWN_IDLE_MS = 2000, SHUTDOWN_HOOKS_MS = 5000, SHUTDOWN_SEEDS = 20 };
 
 static struct daemon daemon;
 
@@ -65,6 +65,27 @@ static void stop_login(uint64_t seed)
     begin(seed, 5, 10);
     daemon.rabbit.mute_from = (enum rabbit_step)sim_between(RABBIT_GREETING, RABBIT_OPENING);
     stop_idle(sim_between(0, 20000));
+}
+
+/* start() is still at it. */
+static void stop_starting(uint64_t seed)
+{
+    begin(seed, 5, 10);
+    daemon.options.start_ms = 60000;
+    daemon.options.unstarted = 30;
+    stop_idle(sim_between(0, 20000));
+}
+
+/* stop() takes long: longer than it may, now and then. */
+static void stop_hooks(uint64_t seed)
+{
+    begin(seed, 20, 100);
+    daemon.options.stop_ms = 8000;
+    daemon_signal_after(&daemon, sim_between(0, 5000 * NS_PER_MS));
+    int status = daemon_run(&daemon);
+    sim_that(status == HOST_EXIT_OK || status == HOST_EXIT_FORCED);
+    sim_that(elapsed_ms() < SHUTDOWN_HOOKS_MS + SHUTDOWN_IDLE_MS);
+    daemon_end(&daemon);
 }
 
 static void stop_idle_running(uint64_t seed)
@@ -191,6 +212,8 @@ SHUTDOWN_TEST(a_stop_while_resolving_is_soon_over, stop_unresolved)
 SHUTDOWN_TEST(a_stop_while_connecting_is_soon_over, stop_connecting)
 SHUTDOWN_TEST(a_stop_while_backing_off_is_soon_over, stop_backing_off)
 SHUTDOWN_TEST(a_stop_while_logging_in_is_soon_over, stop_login)
+SHUTDOWN_TEST(a_stop_while_handlers_start_is_soon_over, stop_starting)
+SHUTDOWN_TEST(a_stop_does_not_wait_for_ever_for_a_handlers_end, stop_hooks)
 SHUTDOWN_TEST(a_stop_of_an_idle_daemon_is_soon_over, stop_idle_running)
 SHUTDOWN_TEST(a_stop_with_a_frozen_broker_is_soon_over, stop_frozen)
 SHUTDOWN_TEST(a_stop_lets_work_finish_and_then_cancels_it, stop_busy)
@@ -208,6 +231,8 @@ Suite *test_suite(void)
     tcase_add_test(tcase, a_stop_while_connecting_is_soon_over);
     tcase_add_test(tcase, a_stop_while_backing_off_is_soon_over);
     tcase_add_test(tcase, a_stop_while_logging_in_is_soon_over);
+    tcase_add_test(tcase, a_stop_while_handlers_start_is_soon_over);
+    tcase_add_test(tcase, a_stop_does_not_wait_for_ever_for_a_handlers_end);
     tcase_add_test(tcase, a_stop_of_an_idle_daemon_is_soon_over);
     tcase_add_test(tcase, a_stop_with_a_frozen_broker_is_soon_over);
     tcase_add_test(tcase, a_stop_lets_work_finish_and_then_cancels_it);
