@@ -42,6 +42,8 @@ static void consumer_opened(void *arg)
     struct consumer *consumer = arg;
     consumer->epochs++;
     ledger_renew(&consumer->ledger, consumer->epochs);
+    if (consumer->epochs > 1)
+        metric_add(&consumer->metrics, METRIC_channel_recoveries, 1);
 }
 
 static void consumer_active(uint32_t messages, uint32_t consumers, void *arg)
@@ -221,6 +223,7 @@ int consumer_new(struct host *host, const struct config_consumer *config,
     for (int state = 0; state < JOB_STATE_COUNT; state++)
         list_init(&consumer->jobs[state]);
     *ret_consumer = consumer;
+    ACKD_TRY(metric_register(&consumer->metrics, config->name));
     int code = plugin_load(config->handler, config_plugin_path(host->config),
                            config_cache_directory(host->config), &consumer->plugin);
     if (code != ACKD_OK) {
@@ -285,6 +288,7 @@ void consumer_free(struct consumer **consumer)
         plugin_state_free(freed->plugin, &freed->stations[i].state);
     }
     free(freed->stations);
+    metric_retire(&freed->metrics);
     free(freed);
 }
 
@@ -328,5 +332,6 @@ void consumer_forget(struct consumer *consumer, struct job *job)
     ackd_assert(list_empty(&job->entry.node)); /* the ledger has no more to do with it */
     timer_stop(&job->pause);
     broker_let_go(consumer->broker, job->delivery->body.size);
+    metric_subtract(&consumer->metrics, METRIC_bytes_buffered, job->delivery->body.size);
     job_free(&job);
 }

@@ -9,6 +9,7 @@
 #ifndef ACKD_HOST_CONSUMER_H
 #define ACKD_HOST_CONSUMER_H
 
+#include "base/metric.h"
 #include "broker/subscription.h"
 #include "host/broker.h"
 #include "host/job.h"
@@ -18,12 +19,6 @@
 #include "plugin/plugin.h"
 
 enum { CONSUMER_REASON_SIZE = 512 };
-
-/* Counts of messages, ever; read by the summary and the service manager's status. */
-struct consumer_counts {
-    uint64_t delivered, acked, retried, dead, dropped, released, orphaned, stale;
-    uint64_t failed_during_shutdown, settled_on_stop;
-};
 
 struct consumer {
     struct list node;
@@ -49,7 +44,7 @@ struct consumer {
     bool tried;      /* a subscription was made, or has failed: see READY */
     bool stopping;
     char reason[CONSUMER_REASON_SIZE]; /* why it does not consume; "" if it does */
-    struct consumer_counts counts;
+    struct metric_set metrics;         /* written by the broker thread */
 };
 
 ACKD_MUST_CHECK int consumer_new(struct host *host, const struct config_consumer *config,

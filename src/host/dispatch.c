@@ -43,7 +43,8 @@ void dispatch_delivery(struct consumer *consumer, struct delivery *delivery)
 {
     struct job *job = job_init(delivery, consumer, consumer->config->name, consumer->config->queue);
     broker_hold(consumer->broker, delivery->body.size);
-    consumer->counts.delivered++;
+    metric_add(&consumer->metrics, METRIC_bytes_buffered, delivery->body.size);
+    metric_add(&consumer->metrics, METRIC_messages_delivered, 1);
     if (ledger_open(&consumer->ledger, &job->entry, delivery->tag) != ACKD_OK) {
         list_append(&consumer->jobs[JOB_SETTLED], &job->node);
         job->state = JOB_SETTLED;
@@ -83,6 +84,7 @@ void dispatch_go_on(struct consumer *consumer)
         struct job *job = LIST_ITEM(queued->next, job, node);
         consumer_move(consumer, job, JOB_RUNNING);
         consumer->running++;
+        metric_store(&consumer->metrics, METRIC_handlers_running, consumer->running);
         job->station = dispatch_station(consumer);
         job->station->running++;
         runner_send(job->station->runner, &job->crossing);

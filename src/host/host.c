@@ -183,7 +183,7 @@ static void host_status_due(struct timer *timer)
     list_for_each (node, &host->consumers) {
         const struct consumer *consumer = LIST_ITEM(node, consumer, node);
         count++;
-        acked += consumer->counts.acked;
+        acked += metric_load(&consumer->metrics, METRIC_messages_acked);
         running += consumer->running;
         consuming += consumer->subscription != NULL &&
                      subscription_state(consumer->subscription) == SUBSCRIPTION_ACTIVE;
@@ -327,22 +327,21 @@ int host_new(struct config *config, struct host **ret_host)
 
 static void host_log_summary(const struct host *host)
 {
+    static const enum metric shown[] = {
+        METRIC_messages_delivered, METRIC_messages_acked,    METRIC_messages_retried,
+        METRIC_messages_dead,      METRIC_messages_dropped,  METRIC_messages_released,
+        METRIC_messages_orphaned,  METRIC_settlements_stale, METRIC_failures_during_shutdown};
+    enum { SHOWN = sizeof shown / sizeof shown[0] };
     list_for_each (node, &host->consumers) {
         const struct consumer *consumer = LIST_ITEM(node, consumer, node);
-        const struct consumer_counts *counts = &consumer->counts;
-        struct ackd_log_field fields[] = {ACKD_FIELD("consumer", consumer->config->name),
-                                          ACKD_FIELD_INT("delivered", counts->delivered),
-                                          ACKD_FIELD_INT("acked", counts->acked),
-                                          ACKD_FIELD_INT("retried", counts->retried),
-                                          ACKD_FIELD_INT("dead", counts->dead),
-                                          ACKD_FIELD_INT("dropped", counts->dropped),
-                                          ACKD_FIELD_INT("released", counts->released),
-                                          ACKD_FIELD_INT("orphaned", counts->orphaned),
-                                          ACKD_FIELD_INT("stale", counts->stale)};
-        ackd_log_event(ACKD_LOG_INFO, "summary", fields, 9,
-                       "%" PRIu64 " delivered, %" PRIu64 " acknowledged, %" PRIu64
-                       " to be tried again, %" PRIu64 " given back",
-                       counts->delivered, counts->acked, counts->retried, counts->released);
+        struct ackd_log_field fields[1 + SHOWN] = {ACKD_FIELD("consumer", consumer->config->name)};
+        for (size_t i = 0; i < SHOWN; i++)
+            fields[1 + i] = (struct ackd_log_field)ACKD_FIELD_INT(
+                metric_describe(shown[i])->name, metric_load(&consumer->metrics, shown[i]));
+        ackd_log_event(ACKD_LOG_INFO, "summary", fields, 1 + SHOWN,
+                       "%" PRIi64 " delivered, %" PRIi64 " acknowledged, %" PRIi64
+                       " to be tried again, %" PRIi64 " given back",
+                       fields[1].number, fields[2].number, fields[3].number, fields[6].number);
     }
 }
 

@@ -36,7 +36,7 @@ void settle_answer(struct consumer *consumer, struct job *job, enum ledger_answe
 {
     int code = ledger_settle(&consumer->ledger, &job->entry, answer);
     if (code == ACKD_E_STALE) {
-        consumer->counts.stale++; /* Z2 */
+        metric_add(&consumer->metrics, METRIC_settlements_stale, 1); /* Z2 */
         if (job->state == JOB_RUNNING)
             consumer_move(consumer, job, JOB_SETTLED);
         consumer_forget(consumer, job);
@@ -85,8 +85,10 @@ static void settle_dead_done(struct dead_letter *letter, struct job *job, int co
     struct consumer *consumer = job->consumer;
     dead_letter_free(&letter);
     job->dead_letter = NULL;
+    metric_add(&consumer->metrics,
+               code == ACKD_OK ? METRIC_publishes_confirmed : METRIC_publishes_failed, 1);
     if (code == ACKD_OK) {
-        consumer->counts.dead++;
+        metric_add(&consumer->metrics, METRIC_messages_dead, 1);
         settle_answer(consumer, job, LEDGER_ACK);
         return;
     }
@@ -120,7 +122,7 @@ void settle_dead(struct consumer *consumer, struct job *job, const struct ackd_e
 static void settle_release(struct consumer *consumer, struct job *job)
 {
     if (job->failed_during_shutdown)
-        consumer->counts.failed_during_shutdown++;
+        metric_add(&consumer->metrics, METRIC_failures_during_shutdown, 1);
     if (job->error == NULL || job->failed_during_shutdown) {
         settle_answer(consumer, job, LEDGER_RELEASE);
         return;
@@ -149,14 +151,15 @@ static int settle_send(struct subscription *subscription, const struct ledger_fr
 }
 
 /* An answer counts when it is written: one that its channel did not live to see is orphaned. */
-static void settle_count(struct consumer_counts *counts, enum ledger_answer answer)
+static void settle_count(struct metric_set *metrics, enum ledger_answer answer)
 {
-    if (answer == LEDGER_ACK)
-        counts->acked++;
-    else if (answer == LEDGER_RELEASE)
-        counts->released++;
-    else
-        counts->retried++;
+    static const enum metric counted[] = {
+        [LEDGER_ACK] = METRIC_messages_acked,
+        [LEDGER_RELEASE] = METRIC_messages_released,
+        [LEDGER_RETRY] = METRIC_messages_retried,
+    };
+    ackd_assert(answer < sizeof counted / sizeof counted[0]);
+    metric_add(metrics, counted[answer], 1);
 }
 
 void settle_flush(struct consumer *consumer)
@@ -174,7 +177,7 @@ void settle_flush(struct consumer *consumer)
     while ((node = list_take(&sent)) != NULL) {
         struct ledger_entry *entry = LIST_ITEM(node, ledger_entry, node);
         struct job *job = LIST_ITEM(entry, job, entry);
-        settle_count(&consumer->counts, entry->answer);
+        settle_count(&consumer->metrics, entry->answer);
         if (job->state != JOB_ABANDONED)
             consumer_forget(consumer, job);
     }
@@ -189,6 +192,7 @@ void settle_verdict(struct consumer *consumer, struct job *job)
     ackd_assert(consumer->running > 0);
     ackd_assert(job->station->running > 0);
     consumer->running--;
+    metric_store(&consumer->metrics, METRIC_handlers_running, consumer->running);
     job->station->running--;
     if (job->state == JOB_ABANDONED) {
         /* Answered for at the hard limit; its memory was needed until that answer is written. */
@@ -210,14 +214,14 @@ void settle_verdict(struct consumer *consumer, struct job *job)
         break;
     case ACKD_VERDICT_DROP:
         settle_log(job, ACKD_LOG_INFO, "drop", "dropped by its handler", job->error, 0);
-        consumer->counts.dropped++;
+        metric_add(&consumer->metrics, METRIC_messages_dropped, 1);
         settle_answer(consumer, job, LEDGER_ACK);
         break;
     case ACKD_VERDICT_RELEASE:
         settle_release(consumer, job);
         break;
     case ACKD_VERDICT_ORPHAN:
-        consumer->counts.orphaned++;
+        metric_add(&consumer->metrics, METRIC_messages_orphaned, 1);
         settle_answer(consumer, job,
                       LEDGER_RELEASE); /* stale by now, unless it was told so early */
         break;
@@ -232,7 +236,7 @@ void settle_lost(struct consumer *consumer)
     for (size_t i = 0; i < sizeof idle / sizeof idle[0]; i++) {
         struct list *jobs = &consumer->jobs[idle[i]];
         while (!list_empty(jobs)) {
-            consumer->counts.orphaned++;
+            metric_add(&consumer->metrics, METRIC_messages_orphaned, 1);
             consumer_forget(consumer, LIST_ITEM(jobs->next, job, node));
         }
     }

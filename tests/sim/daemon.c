@@ -366,9 +366,13 @@ struct consumer *daemon_consumer(const struct daemon *daemon)
 /* B5 */
 static void daemon_check_counts(const struct daemon *daemon)
 {
-    const struct consumer_counts *counts = &daemon_consumer(daemon)->counts;
-    sim_equal(counts->delivered, counts->acked + counts->retried + counts->released +
-                                     counts->orphaned + counts->stale);
+    const struct metric_set *metrics = &daemon_consumer(daemon)->metrics;
+    sim_equal(metric_load(metrics, METRIC_messages_delivered),
+              metric_load(metrics, METRIC_messages_acked) +
+                  metric_load(metrics, METRIC_messages_retried) +
+                  metric_load(metrics, METRIC_messages_released) +
+                  metric_load(metrics, METRIC_messages_orphaned) +
+                  metric_load(metrics, METRIC_settlements_stale));
 }
 
 /* After an end by force the process goes at once, and nothing is freed; but nothing is lost sight of
