@@ -17,7 +17,8 @@ enum { LOG_TEXT_SIZE = 1024, LOG_LINE_SIZE = 2048 };
 static _Atomic int log_level = ACKD_LOG_INFO;
 static void (*log_write)(const struct log_record *record, void *arg);
 static void *log_arg;
-static _Thread_local const struct log_context *log_context __attribute__((tls_model("initial-exec")));
+static _Thread_local const struct log_context *log_context
+    __attribute__((tls_model("initial-exec")));
 
 void log_use(void (*write)(const struct log_record *record, void *arg), void *arg)
 {

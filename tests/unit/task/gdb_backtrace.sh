@@ -9,7 +9,7 @@ if ! command -v gdb >/dev/null || [[ ${SAN_FLAGS:-} == *-fsanitize* ]]; then
     echo "ok 2 # SKIP no gdb, or a sanitizer"
     exit 0
 fi
-target=$top_builddir/tests/unit/task/gdb_target
+target=${top_builddir:?}/tests/unit/task/gdb_target
 out=$(gdb -nx -batch -ex run -ex bt "$target" </dev/null 2>&1)
 if grep -q 'ptrace\|not being run\|Could not trace' <<<"$out"; then
     echo "ok 1 # SKIP ptrace is not allowed"
