@@ -276,6 +276,8 @@ static void daemon_configure(struct daemon *daemon)
             "    loops: %u\n",
             options->heartbeat_s, options->loops, options->shutdown_ms, options->concurrency,
             options->loops);
+    if (options->prefetch > 0)
+        fprintf(out, "    prefetch: %u\n", options->prefetch);
     if (options->timeout_ms > 0)
         fprintf(out, "    timeout: %ums\n", options->timeout_ms);
     if (options->buffer_kib > 0)

@@ -23,6 +23,7 @@ enum { DAEMON_MESSAGES_MAX = 4096, DAEMON_DELIVERIES_MAX = 65536 };
 struct daemon_options {
     unsigned messages;
     unsigned concurrency;
+    unsigned prefetch; /* 0: the default */
     unsigned loops;
     unsigned heartbeat_s;
     unsigned shutdown_ms;

@@ -17,6 +17,12 @@
 #include "base/log.h"
 #include "main.h"
 
+#ifdef HAVE_VALGRIND_VALGRIND_H
+#include <valgrind/callgrind.h>
+#else
+#define CALLGRIND_TOGGLE_COLLECT
+#endif
+
 enum { SIM_TICK_NS = 2000, SIM_STEPS_MAX = 20 * 1000 * 1000, SIM_LOOPS_MAX = 16 };
 
 #define SIM_BEGIN_NS (UINT64_C(1000) * NS_PER_S)
@@ -159,13 +165,16 @@ void sim_set_limit_ns(uint64_t limit_ns)
     sim.limit_ns = limit_ns;
 }
 
-/* As on the loop's own thread: with its own current error. */
+/* As on the loop's own thread: with its own current error. What the daemon does, and nothing that the
+ * world does, is between the marks for Callgrind. */
 static void sim_enter(struct loop *loop, void (*call)(void *arg), void *arg)
 {
     sim_that(sim.current == NULL);
     sim.current = loop;
     struct error_slot *before = error_slot_use(&loop->slot);
+    CALLGRIND_TOGGLE_COLLECT;
     call(arg);
+    CALLGRIND_TOGGLE_COLLECT;
     (void)error_slot_use(before);
     sim.current = NULL;
 }

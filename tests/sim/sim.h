@@ -98,6 +98,7 @@ void sim_set_connect(enum sim_connect connect);
 struct sim_weather {
     uint64_t latency_ns; /* at most, one way */
     size_t chunk_max;    /* bytes that arrive at once, at most */
+    bool whole;          /* ... and not fewer, if there are as many */
     size_t window;       /* bytes that the kernel takes for sending */
 };
 /* Drawn by the seed. */

@@ -82,6 +82,7 @@ void sim_set_weather(const struct sim_weather *weather)
 
 void sim_draw_weather(struct sim_weather *weather)
 {
+    weather->whole = false;
     static const uint64_t latencies_us[] = {20, 200, 2000, 20000};
     static const size_t chunks[] = {40, 300, 1500, 65536, 65536, 65536};
     weather->latency_ns = latencies_us[sim_between(0, 3)] * NS_PER_US;
@@ -194,9 +195,8 @@ struct sim_wire *sim_wire_at(size_t index)
 static size_t sim_wire_piece(const struct sim_wire *wire, size_t size, uint64_t *cut)
 {
     size_t piece = size < wire->weather.chunk_max ? size : wire->weather.chunk_max;
-    piece = sim_between(1, piece);
-    if (sim_chance(50) && size <= wire->weather.chunk_max)
-        piece = size;
+    if (!wire->weather.whole && (size > piece || sim_chance(50)))
+        piece = sim_between(1, piece);
     if (*cut == UINT64_MAX)
         return piece;
     piece = piece < *cut ? piece : (size_t)*cut;
