@@ -119,7 +119,8 @@ static struct channel *fragment_channel(const struct connection *connection)
 static bool space_in_body(struct connection *connection)
 {
     struct fragment *fragment = &connection->fragment;
-    if (!fragment->open || fragment->left == 0 || input_size(&connection->input) > 0)
+    if (!fragment->open || fragment->left == 0 || fragment->frame.type != FRAME_BODY ||
+        input_size(&connection->input) > 0)
         return false;
     const struct channel *channel = fragment_channel(connection);
     if (channel == NULL)

@@ -14,8 +14,9 @@
  *   N3  Memory before the login is done is bounded by 16 KiB of input; after that by the limits
  *       given.
  *
- *   N4  A message larger than message_size_max, or whose headers break the bounds, is a delivery
- *       with `poison` set: its bytes are counted and dropped, the connection stays up.
+ *   N4  A message larger than message_size_max, or whose properties break the bounds, is a delivery
+ *       with `poison` set; the connection stays up. The bytes of the too large one are counted and
+ *       dropped, the other one has its body and no properties.
  */
 #ifndef ACKD_AMQP_CONNECTION_H
 #define ACKD_AMQP_CONNECTION_H

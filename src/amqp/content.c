@@ -100,7 +100,6 @@ __attribute__((format(printf, 2, 3))) static void content_poison(struct content 
                                                                  const char *format, ...)
 {
     struct delivery *delivery = content->delivery;
-    content->at = NULL;
     if (delivery->poison != NULL)
         return;
     va_list args;
@@ -110,11 +109,13 @@ __attribute__((format(printf, 2, 3))) static void content_poison(struct content 
     delivery->poison = text != NULL ? text : "it cannot be read, and memory is out";
 }
 
-/* Memory for the body: in the arena if it fits there, else of its own. Behind it is room for the
+/* Memory for the body, unless it is too large: in the arena if it fits there, else of its own. Behind it is room for the
  * frame overhead that is read together with a fragment. */
-static int content_make_room(struct content *content)
+static int content_make_room(const struct connection *connection, struct content *content)
 {
     struct delivery *delivery = content->delivery;
+    if (content->left == 0 || content->left > connection->message_size_max)
+        return ACKD_OK;
     size_t room = (size_t)(delivery->arena.end - delivery->arena.at);
     size_t size = (size_t)content->left;
     if (size <= room) {
@@ -173,8 +174,7 @@ int content_header(struct connection *connection, struct channel *channel, const
             return code;
         }
     }
-    if (content->delivery->poison == NULL && content->left > 0)
-        ACKD_TRY(content_make_room(content));
+    ACKD_TRY(content_make_room(connection, content));
     return content_end(channel, event);
 }
 
@@ -187,7 +187,7 @@ int content_header_oversized(struct connection *connection, struct channel *chan
     content_poison(&channel->content,
                    "the properties of the message have %u bytes, the limit is %u", size,
                    connection->header_frame_max);
-    return ACKD_OK;
+    return content_make_room(connection, &channel->content);
 }
 
 int content_body(struct connection *connection, struct channel *channel, uint32_t size)

@@ -2,8 +2,8 @@
 /*
  * content - method, header and body frames of one channel become one delivery.
  *
- * A message that cannot be handed on is poison: its body is counted and dropped, and it becomes a
- * delivery all the same, because the broker wants an answer for its tag.
+ * A message that cannot be handed on is poison, and becomes a delivery all the same, because the
+ * broker wants an answer for its tag. A body that is too large is counted and dropped.
  */
 #ifndef ACKD_AMQP_CONTENT_H
 #define ACKD_AMQP_CONTENT_H

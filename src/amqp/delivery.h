@@ -12,7 +12,7 @@
  * lengths.
  *
  *   D3  A delivery that could not be read safely has `poison` set and no properties; its tag is
- *       good.
+ *       good, and so is its body, unless that is what is too large.
  */
 #ifndef ACKD_AMQP_DELIVERY_H
 #define ACKD_AMQP_DELIVERY_H
@@ -49,7 +49,7 @@ struct delivery {
     const char *exchange;
     const char *routing_key;
     struct properties properties;
-    uint64_t body_size; /* as announced; body.size is less only where `poison` is set */
+    uint64_t body_size; /* as announced; body.size is 0 where it is larger than the limit */
     struct ackd_bytes body;
     const char *poison; /* why it cannot be handed to a handler; NULL: it can */
     int return_code;    /* of basic.return: 312 NO_ROUTE...; 0: not a return */

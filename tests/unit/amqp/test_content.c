@@ -322,7 +322,8 @@ START_TEST(test_a_header_frame_beyond_the_limit_is_skipped_and_its_message_poiso
                          "the properties of the message have 3145746 bytes, the limit is 1048576");
         ck_assert_uint_eq(event.delivery->tag, 1);
         ck_assert_uint_eq(event.delivery->body_size, 3);
-        ck_assert_uint_eq(event.delivery->body.size, 0);
+        ck_assert_uint_eq(event.delivery->body.size, 3);
+        ck_assert_mem_eq(event.delivery->body.data, "abc", 3);
         delivery_free(&event.delivery);
         event = server_expect(&server, CHANNEL_DELIVERY);
         ck_assert_ptr_null(event.delivery->poison);
@@ -330,6 +331,28 @@ START_TEST(test_a_header_frame_beyond_the_limit_is_skipped_and_its_message_poiso
         server_fini(&server);
     }
     free(entries);
+}
+END_TEST
+
+START_TEST(test_a_large_body_behind_an_oversized_header_is_whole)
+{
+    static uint8_t properties[2000000];
+    uint8_t *body = pattern(500000);
+    begin();
+    for (int i = 0; i < 2; i++) {
+        server_say_deliver(&server, 1, 1);
+        server_say_header(&server, 1, 500000, properties, sizeof properties);
+        server_say_body(&server, 1, body, 500000, 131064);
+        struct connection_event event = server_expect(&server, CHANNEL_DELIVERY);
+        ck_assert_ptr_nonnull(event.delivery->poison);
+        ck_assert_uint_eq(event.delivery->body.size, 500000);
+        ck_assert_mem_eq(event.delivery->body.data, body, 500000);
+        delivery_free(&event.delivery);
+        server.chunk = 7000;
+    }
+    server_expect_nothing(&server);
+    server_fini(&server);
+    free(body);
 }
 END_TEST
 
@@ -353,7 +376,8 @@ START_TEST(test_unreadable_headers_make_poison_and_nothing_else)
         ck_assert_ptr_nonnull(event.delivery->poison);
         ck_assert_ptr_nonnull(strstr(event.delivery->poison, rows[i].text));
         ck_assert_uint_eq(event.delivery->tag, i + 1);
-        ck_assert_uint_eq(event.delivery->body.size, 0);
+        ck_assert_uint_eq(event.delivery->body.size, 3); /* so that it can be kept somewhere */
+        ck_assert_mem_eq(event.delivery->body.data, "abc", 3);
         ck_assert_uint_eq(event.delivery->properties.headers.size, 0);
         ck_assert_ptr_null(ackd_error_current());
         delivery_free(&event.delivery);
@@ -414,6 +438,7 @@ Suite *test_suite(void)
     tcase_add_test(tc, test_a_body_without_end_takes_no_memory);
     tcase_add_test(tc, test_a_header_frame_may_be_larger_than_frame_max);
     tcase_add_test(tc, test_a_header_frame_beyond_the_limit_is_skipped_and_its_message_poison);
+    tcase_add_test(tc, test_a_large_body_behind_an_oversized_header_is_whole);
     tcase_add_test(tc, test_unreadable_headers_make_poison_and_nothing_else);
     tcase_add_test(tc, test_a_large_body_is_read_into_its_place);
     suite_add_tcase(suite, tc);
