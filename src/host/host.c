@@ -222,9 +222,29 @@ static int host_make_broker(struct host *host, const struct config_broker *confi
     return ACKD_OK;
 }
 
+/* Each loop has its share of the tasks; a consumer must be able to fill its slots with them. */
+static int host_share_tasks(const struct host *host, size_t loops, size_t *ret_share)
+{
+    size_t share = config_tasks_max(host->config) / loops;
+    list_for_each (node, &host->consumers) {
+        const struct config_consumer *consumer = LIST_ITEM(node, consumer, node)->config;
+        size_t slots = (consumer->concurrency + consumer->loops - 1) / consumer->loops;
+        if (slots > share)
+            return ackd_fail(ACKD_E_CONFIG,
+                             "%s:%d: consumer '%s' may handle %zu messages at once on a loop, but "
+                             "'tasks-max' of 'runtime' leaves a loop %zu tasks: raise it to %zu",
+                             consumer->file, consumer->line, consumer->name, slots, share,
+                             slots * loops);
+    }
+    *ret_share = share;
+    return ACKD_OK;
+}
+
 static int host_make_runners(struct host *host)
 {
     size_t count = config_loops(host->config);
+    size_t tasks_max = 0;
+    ACKD_TRY(host_share_tasks(host, count, &tasks_max));
     size_t capacity = HOST_ORDERS;
     list_for_each (node, &host->consumers)
         capacity += LIST_ITEM(node, consumer, node)->config->concurrency + 2;
@@ -239,7 +259,7 @@ static int host_make_runners(struct host *host)
                                          .owner = host->loop,
                                          .capacity = capacity,
                                          .stack_size = config_stack_size(host->config),
-                                         .tasks_max = config_tasks_max(host->config)};
+                                         .tasks_max = tasks_max};
         ACKD_TRY(runner_new(&options, &host->runners[i]));
         host->runner_count++;
     }
