@@ -57,10 +57,11 @@ static void resolve_let_go(struct resolve *resolve)
     free(resolve);
 }
 
-static void resolve_look_up(struct resolve *resolve, struct addrinfo **ret_found, char *why)
+static void resolve_look_up(struct resolve *resolve, int flags, struct addrinfo **ret_found,
+                            char *why)
 {
     struct addrinfo hints = {
-        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV | flags};
     int status = getaddrinfo(resolve->host, resolve->port, &hints, ret_found);
     if (status == 0)
         return;
@@ -77,7 +78,7 @@ static void *resolve_thread(void *arg)
     struct resolve *resolve = OBJECT_CAST(resolve, RESOLVE_MAGIC, arg);
     struct addrinfo *found = NULL;
     char why[RESOLVE_WHY_SIZE] = "";
-    resolve_look_up(resolve, &found, why);
+    resolve_look_up(resolve, 0, &found, why);
     pthread_mutex_lock(&resolve->lock);
     resolve->found = found;
     memcpy(resolve->why, why, sizeof why);
@@ -143,7 +144,13 @@ int resolve_start(struct loop *loop, const char *host, uint16_t port,
     }
     resolve->bell.data = resolve;
     pthread_mutex_init(&resolve->lock, NULL);
-    int code = resolve_spawn(resolve);
+    /* An address needs nobody to be asked, and no thread. */
+    resolve_look_up(resolve, AI_NUMERICHOST, &resolve->found, resolve->why);
+    int code = ACKD_OK;
+    if (resolve->found != NULL)
+        uv_async_send(&resolve->bell);
+    else
+        code = resolve_spawn(resolve);
     if (code != ACKD_OK) {
         resolve_cancel(&resolve);
         return code;
