@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* timer - a pairing heap by due time. It must not know what a timer is for. */
+/* timer - lanes and a pairing heap, by due time. It must not know what a timer is for. */
 #include <config.h>
 
 #include "base/timer.h"
@@ -63,25 +63,75 @@ static struct timer *timer_meld_siblings(struct timer *first)
     return root;
 }
 
+/* The lane whose last one is due the latest, but not after @due_ns; else an empty one; else NULL. */
+static struct timer_lane *timer_find_lane(struct timers *timers, uint64_t due_ns)
+{
+    struct timer_lane *empty = NULL;
+    struct timer_lane *best = NULL;
+    for (size_t i = 0; i < TIMER_LANES; i++) {
+        struct timer_lane *lane = &timers->lanes[i];
+        if (lane->last == NULL)
+            empty = lane;
+        else if (lane->last->due_ns <= due_ns &&
+                 (best == NULL || lane->last->due_ns > best->last->due_ns))
+            best = lane;
+    }
+    return best != NULL ? best : empty;
+}
+
+static void timer_enter_lane(struct timer_lane *lane, struct timer *timer)
+{
+    timer->lane = lane;
+    timer->back = lane->last;
+    if (lane->last == NULL)
+        lane->first = timer;
+    else
+        lane->last->sibling = timer;
+    lane->last = timer;
+}
+
+static void timer_leave_lane(struct timer *timer)
+{
+    struct timer_lane *lane = timer->lane;
+    if (lane->first == timer)
+        lane->first = timer->sibling;
+    else
+        timer->back->sibling = timer->sibling;
+    if (lane->last == timer)
+        lane->last = timer->back;
+    else
+        timer->sibling->back = timer->back;
+    timer->lane = NULL;
+}
+
+static void timer_leave_heap(struct timer *timer)
+{
+    struct timers *timers = timer->timers;
+    if (timers->root == timer) {
+        timers->root = timer_meld_siblings(timer->child);
+        return;
+    }
+    if (timer->back->child == timer)
+        timer->back->child = timer->sibling;
+    else
+        timer->back->sibling = timer->sibling;
+    if (timer->sibling != NULL)
+        timer->sibling->back = timer->back;
+    timers->root = timer_meld(timers->root, timer_meld_siblings(timer->child));
+}
+
 void timer_stop(struct timer *timer)
 {
-    struct timers *timers = timer->heap;
+    struct timers *timers = timer->timers;
     if (timers == NULL)
         return;
     ackd_assert(timers->count > 0);
-    if (timers->root == timer) {
-        timers->root = timer_meld_siblings(timer->child);
-    } else {
-        if (timer->back->child == timer)
-            timer->back->child = timer->sibling;
-        else
-            timer->back->sibling = timer->sibling;
-        if (timer->sibling != NULL)
-            timer->sibling->back = timer->back;
-        timers->root = timer_meld(timers->root, timer_meld_siblings(timer->child));
-    }
+    if (timer->lane != NULL)
+        timer_leave_lane(timer);
+    else
+        timer_leave_heap(timer);
     timer->child = timer->sibling = timer->back = NULL;
-    timer->heap = NULL;
+    timer->timers = NULL;
     timers->count--;
 }
 
@@ -90,30 +140,46 @@ void timer_start(struct timers *timers, struct timer *timer, uint64_t due_ns)
     ackd_assert(timer->fire != NULL);
     timer_stop(timer);
     timer->due_ns = due_ns;
-    timer->heap = timers;
-    timers->root = timer_meld(timers->root, timer);
+    timer->timers = timers;
+    struct timer_lane *lane = timer_find_lane(timers, due_ns);
+    if (lane != NULL)
+        timer_enter_lane(lane, timer);
+    else
+        timers->root = timer_meld(timers->root, timer);
     timers->count++;
+}
+
+/* The one that is due first; NULL without any. */
+static struct timer *timer_first(const struct timers *timers)
+{
+    struct timer *first = timers->root;
+    for (size_t i = 0; i < TIMER_LANES; i++) {
+        struct timer *front = timers->lanes[i].first;
+        if (front != NULL && (first == NULL || front->due_ns < first->due_ns))
+            first = front;
+    }
+    return first;
 }
 
 uint64_t timers_next_ns(const struct timers *timers)
 {
-    return timers->root == NULL ? TIMER_NEVER : timers->root->due_ns;
+    const struct timer *first = timer_first(timers);
+    return first == NULL ? TIMER_NEVER : first->due_ns;
 }
 
 size_t timers_run(struct timers *timers, uint64_t now_ns)
 {
     /* Take out all that are due before any runs, so that one which arms itself again cannot hold us
-     * here. */
+     * here. They come in order, so they stand in one lane. */
     struct timers late;
     timers_init(&late);
-    while (timers->root != NULL && timers->root->due_ns <= now_ns) {
-        struct timer *timer = timers->root;
+    struct timer *timer;
+    while ((timer = timer_first(timers)) != NULL && timer->due_ns <= now_ns) {
         timer_stop(timer);
         timer_start(&late, timer, timer->due_ns);
     }
     size_t fired = 0;
-    while (late.root != NULL) {
-        struct timer *timer = late.root;
+    while ((timer = timer_first(&late)) != NULL) {
         timer_stop(timer);
         fired++;
         timer->fire(timer);
