@@ -16,7 +16,7 @@
 #include "host/job.h"
 #include "io/system.h"
 
-enum { BROKER_DELIVERIES_KEPT = 4096, BROKER_ERROR_SIZE = 1024 };
+enum { BROKER_ERROR_SIZE = 1024 };
 
 static const char *broker_link_name(const struct broker *broker, const struct link *link)
 {
@@ -105,7 +105,7 @@ static int broker_new_link(struct broker *broker, const char *purpose, uint64_t 
     return link_new(&options, ret_link);
 }
 
-static int broker_set_up(struct broker *broker, uint64_t message_max)
+static int broker_set_up(struct broker *broker, uint64_t message_max, size_t deliveries_max)
 {
     const struct config_broker *config = broker->config;
     broker->hosts = calloc(config->host_count, sizeof *broker->hosts);
@@ -120,7 +120,7 @@ static int broker_set_up(struct broker *broker, uint64_t message_max)
                                   .verify = config->tls_verify};
         ACKD_TRY(tls_new(&tls, &broker->tls));
     }
-    ACKD_TRY(delivery_pool_new(sizeof(struct job), BROKER_DELIVERIES_KEPT, &broker->deliveries));
+    ACKD_TRY(delivery_pool_new(sizeof(struct job), deliveries_max, &broker->deliveries));
     ACKD_TRY(broker_new_link(broker, "consuming", message_max, &broker->consuming));
     ACKD_TRY(broker_new_link(broker, "publishing", message_max, &broker->publishing));
     ACKD_TRY(publisher_new(broker->publishing, &broker->publisher));
@@ -128,7 +128,7 @@ static int broker_set_up(struct broker *broker, uint64_t message_max)
 }
 
 int broker_new(struct host *host, const struct config_broker *config, uint64_t held_max,
-               uint64_t message_max, struct broker **ret_broker)
+               uint64_t message_max, size_t deliveries_max, struct broker **ret_broker)
 {
     struct broker *broker = calloc(1, sizeof *broker);
     if (broker == NULL)
@@ -137,7 +137,7 @@ int broker_new(struct host *host, const struct config_broker *config, uint64_t h
     broker->config = config;
     broker->held_max = held_max;
     list_init(&broker->node);
-    int code = broker_set_up(broker, message_max);
+    int code = broker_set_up(broker, message_max, deliveries_max);
     if (code != ACKD_OK) {
         broker_free(&broker);
         return code;

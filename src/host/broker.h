@@ -33,10 +33,13 @@ struct broker {
     bool tried;        /* ... or a try has failed */
 };
 
-/* @held_max, bytes: the sum of the buffers of its consumers. @message_max: the largest of theirs.
+/*
+ * @held_max, bytes: the sum of the buffers of its consumers. @message_max: the largest of theirs.
+ * @deliveries_max: the sum of what they prefetch; so many deliveries are kept for use again.
  */
 ACKD_MUST_CHECK int broker_new(struct host *host, const struct config_broker *config,
-                               uint64_t held_max, uint64_t message_max, struct broker **ret_broker);
+                               uint64_t held_max, uint64_t message_max, size_t deliveries_max,
+                               struct broker **ret_broker);
 void broker_free(struct broker **broker);
 void broker_open(struct broker *broker);
 void broker_close(struct broker *broker);

@@ -204,6 +204,7 @@ static int host_make_broker(struct host *host, const struct config_broker *confi
 {
     uint64_t held_max = 0;
     uint64_t message_max = 0;
+    size_t deliveries_max = 0;
     list_for_each (node, &host->brokers) {
         *ret_broker = LIST_ITEM(node, broker, node);
         if ((*ret_broker)->config == config)
@@ -214,10 +215,11 @@ static int host_make_broker(struct host *host, const struct config_broker *confi
         if (consumer->broker != config)
             continue;
         held_max += consumer->buffer;
+        deliveries_max += consumer->prefetch;
         if (consumer->message_size_max > message_max)
             message_max = consumer->message_size_max;
     }
-    ACKD_TRY(broker_new(host, config, held_max, message_max, ret_broker));
+    ACKD_TRY(broker_new(host, config, held_max, message_max, deliveries_max, ret_broker));
     list_append(&host->brokers, &(*ret_broker)->node);
     return ACKD_OK;
 }
