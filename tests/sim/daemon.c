@@ -153,7 +153,9 @@ static int daemon_return(struct daemon_message *message, uint8_t *outcome)
         return sim_chance(30) ? ackd_retry_after(sim_between(1, 200), "later")
                               : ackd_fail(ACKD_E_USER, "on purpose");
     }
-    *outcome = (uint8_t)message->plan;
+    /* Beyond its time limit a message is tried again, whatever is returned but success. */
+    bool late = ackd_time_left_ms() == 0 && message->plan != DAEMON_DONE;
+    *outcome = late ? DAEMON_FAILED : (uint8_t)message->plan;
     if (message->plan == DAEMON_DEAD)
         return ackd_dead("for good");
     return message->plan == DAEMON_DROPPED ? ackd_drop("not wanted") : ACKD_OK;

@@ -383,7 +383,7 @@ static void rabbit_read(struct rabbit_connection *connection)
     if (connection->step == RABBIT_GREETING)
         rabbit_greeted(connection);
     while (connection->step != RABBIT_GREETING && connection->step != RABBIT_GONE &&
-           !connection->blocked) {
+           !connection->blocked && !connection->mute) {
         struct frame frame;
         size_t taken = 0;
         const uint8_t *at = buffer_bytes(&connection->input);

@@ -23,7 +23,7 @@
 #define CALLGRIND_TOGGLE_COLLECT
 #endif
 
-enum { SIM_TICK_NS = 2000, SIM_STEPS_MAX = 20 * 1000 * 1000, SIM_LOOPS_MAX = 16 };
+enum { SIM_TICK_NS = 2000, SIM_STEPS_MAX = 5 * 1000 * 1000, SIM_LOOPS_MAX = 16 };
 
 #define SIM_BEGIN_NS (UINT64_C(1000) * NS_PER_S)
 #define SIM_EPOCH_NS (UINT64_C(1700000000) * NS_PER_S)
@@ -177,6 +177,13 @@ static void sim_enter(struct loop *loop, void (*call)(void *arg), void *arg)
     CALLGRIND_TOGGLE_COLLECT;
     (void)error_slot_use(before);
     sim.current = NULL;
+}
+
+void sim_copy(void *to, const void *from, size_t size)
+{
+    CALLGRIND_TOGGLE_COLLECT;
+    memcpy(to, from, size);
+    CALLGRIND_TOGGLE_COLLECT;
 }
 
 void sim_on_loop(struct loop *loop, void (*call)(void *arg), void *arg)

@@ -118,6 +118,8 @@ void sim_streams_begin(void);
 void sim_streams_end(void);
 void sim_system_begin(void);
 void sim_system_end(void);
+/* memcpy on behalf of the kernel: it is not counted as the daemon's work. */
+void sim_copy(void *to, const void *from, size_t size);
 /* Run @call for @loop as the loop would, in a step of the world. */
 void sim_on_loop(struct loop *loop, void (*call)(void *arg), void *arg);
 

@@ -232,7 +232,7 @@ static void sim_stream_receive(void *arg)
     stream->events.space(stream->arg, &at, &size);
     sim_that(size > 0);
     arrival->taken = size < arrival->size ? size : arrival->size;
-    memcpy(at, arrival->bytes, arrival->taken);
+    sim_copy(at, arrival->bytes, arrival->taken);
     stream->events.received(stream->arg, arrival->taken);
 }
 
@@ -299,6 +299,8 @@ static void sim_wire_to_server(struct timer *timer)
         sim_wire_break(wire);
         return;
     }
+    if (wire->cut_server == 0)
+        buffer_clear(&wire->kernel);
     size_t size = buffer_size(&wire->kernel);
     if (size == 0) {
         if (wire->finished)
