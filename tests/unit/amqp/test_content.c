@@ -424,6 +424,41 @@ START_TEST(test_a_large_body_is_read_into_its_place)
 }
 END_TEST
 
+/* Also where a read ended with a fragment, or in what stands between two of them. */
+START_TEST(test_between_large_fragments_only_the_next_head_is_read)
+{
+    size_t size = 1 << 20;
+    uint8_t *body = pattern(size);
+    for (size_t beyond = 0; beyond < 8; beyond++) {
+        begin();
+        say_message(1, 1, body, size);
+        size_t head = buffer_size(&server.bytes) - size - (size / 131064 + 1) * 8;
+        struct connection_event event;
+        size_t fed = 0;
+        while (fed < head + 7 + 131064 + beyond) {
+            uint8_t *at = NULL;
+            size_t room = 0;
+            connection_space(server.connection, &at, &room);
+            size_t wanted = head + 7 + 131064 + beyond - fed;
+            room = room < wanted ? room : wanted;
+            memcpy(at, buffer_bytes(&server.bytes), room);
+            buffer_consume(&server.bytes, room);
+            connection_received(server.connection, room);
+            fed += room;
+            test_that(!connection_next(server.connection, &event));
+        }
+        uint8_t *at = NULL;
+        size_t room = 0;
+        connection_space(server.connection, &at, &room);
+        ck_assert_uint_le(room, 8 - beyond);
+        server.chunk = 0;
+        expect_message(1, body, size);
+        server_fini(&server);
+    }
+    free(body);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
     Suite *suite = suite_create("amqp/content");
@@ -441,6 +476,7 @@ Suite *test_suite(void)
     tcase_add_test(tc, test_a_large_body_behind_an_oversized_header_is_whole);
     tcase_add_test(tc, test_unreadable_headers_make_poison_and_nothing_else);
     tcase_add_test(tc, test_a_large_body_is_read_into_its_place);
+    tcase_add_test(tc, test_between_large_fragments_only_the_next_head_is_read);
     suite_add_tcase(suite, tc);
     return suite;
 }
