@@ -28,17 +28,23 @@ lines() {
     grep -cE 'level=(warning|error)' "$ackd_log"
 }
 
-told_more_than() {
-    [ "$(lines)" -gt "$1" ]
+# losses: of the connection or the subscription that consumes, in the log.
+losses() {
+    grep -cE 'event=disconnected .*link=consuming|event=canceled' "$ackd_log"
+}
+
+more_losses_than() {
+    [ "$(losses)" -gt "$1" ]
 }
 
 # survives NAME FAULT CURE: after both, messages flow again, and the log says so in few words.
 survives() {
-    local before consuming from=$SECONDS
+    local before lost consuming from=$SECONDS
     before=$(lines)
+    lost=$(losses)
     consuming=$(ackd_events consuming)
     "$2"
-    tap_check "$1: the log tells of it" wait_for 15 told_more_than "$before"
+    tap_check "$1: the log tells of it" wait_for 15 more_losses_than "$lost"
     "$3"
     tap_check "$1: it consumes again" ackd_wait_ready $((consuming + 1))
     tap_check "$1: messages are handled again" flows
