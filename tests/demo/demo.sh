@@ -176,9 +176,11 @@ stop_ackd() {
 
 # total NAME: over all runs, from the line that each ackd leaves at its end.
 total() {
-    local sum=0 line
+    local sum=0 line value
     while read -r line; do
-        sum=$((sum + $(field "$1" "$line")))
+        value=$(field "$1" "$line")
+        [ -n "$value" ] || return 1
+        sum=$((sum + value))
     done < <(grep -E '(^| )event=summary( |$)' "$work/ackd.log")
     echo "$sum"
 }
@@ -188,12 +190,13 @@ row() {
 }
 
 reconcile() {
-    local dead_orders left redelivered lost
+    local dead_orders left redelivered released lost
     read_record
     left=$(amqp depth orders) || die "the queue is gone"
     amqp drain -H orders.dead >"$work/dead" || die "the dead letters are gone"
     dead_orders=$(grep -oE '"order": [0-9]+' "$work/dead" | sort -u | wc -l)
     redelivered=$(grep -c 'redelivered=1' "$work/record")
+    released=$(total messages_released) || die "the log does not tell how many orders went back"
     lost=$((published - done_orders - dead_orders - left))
     title "The books"
     row "published, each confirmed by the broker" "$published"
@@ -204,7 +207,7 @@ reconcile() {
         "lost" "$lost" "$plain"
     printf '\n'
     row "failed and tried again" "$failed"
-    row "given back at the stops, not counted as attempts" "$(total released)"
+    row "given back at the stops, not counted as attempts" "$released"
     row "redelivered by the broker" "$redelivered"
     row "handled more than once" $((done_tries - done_orders))
     if [ "$lost" -ne 0 ] || [ "$left" -ne 0 ] || [ $((done_orders + dead_orders)) -ne "$published" ]; then
@@ -251,7 +254,8 @@ say "It takes no more, gives back what has not started, lets the running finish 
     "then cancels the slow ones and gives them back. Acknowledgements are flushed before it goes."
 stop_ackd
 read_record
-say "Exit status $exit_status. $(total released) orders went back to the queue: neither lost nor counted as failed."
+released=$(total messages_released) || die "the log does not tell how many orders went back"
+say "Exit status $exit_status. $released orders went back to the queue: neither lost nor counted as failed."
 [ "$exit_status" -eq 0 ] || die "that was not a clean end"
 
 title "ackd starts again"
