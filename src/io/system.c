@@ -14,8 +14,21 @@
 
 #include "base/assert.h"
 
+/* What we were started to ignore, our children would ignore too: libuv resets the classic ones. */
+static void system_reset_realtime(void)
+{
+    for (int number = SIGRTMIN; number <= SIGRTMAX; number++) {
+        struct sigaction action;
+        if (sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN) {
+            action.sa_handler = SIG_DFL;
+            sigaction(number, &action, NULL);
+        }
+    }
+}
+
 void system_prepare(void)
 {
+    system_reset_realtime();
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigemptyset(&ignore.sa_mask);
     int status = sigaction(SIGPIPE, &ignore, NULL);
