@@ -27,6 +27,7 @@ struct link {
     uint32_t magic;
     enum link_state state;
     struct link_options options;
+    char *name;              /* owned, of the connections */
     struct link_host *hosts; /* owned, shuffled; the names are borrowed */
     size_t host;             /* the next to try */
     size_t tried;            /* in this round */
@@ -434,14 +435,17 @@ int link_new(const struct link_options *options, struct link **ret_link)
     ackd_assert(options->host_count > 0);
     struct link *link = calloc(1, sizeof *link);
     struct link_host *hosts = calloc(options->host_count, sizeof *hosts);
-    if (link == NULL || hosts == NULL) {
+    char *name = strdup(options->login.name);
+    if (link == NULL || hosts == NULL || name == NULL) {
         free(link);
         free(hosts);
+        free(name);
         return ackd_fail(ACKD_E_NOMEM, "a link to a broker");
     }
     memcpy(hosts, options->hosts, options->host_count * sizeof *hosts);
     link->magic = LINK_MAGIC;
     link->options = *options;
+    link->options.login.name = link->name = name;
     link->hosts = hosts;
     list_init(&link->channels);
     timer_init(&link->step, link_step_over);
@@ -465,6 +469,7 @@ void link_free(struct link **link)
     freed->magic = 0;
     free(freed->routes);
     free(freed->hosts);
+    free(freed->name);
     free(freed);
 }
 

@@ -45,7 +45,7 @@ struct link_events {
     void (*blocked)(struct link *link, const char *why, void *arg);
 };
 
-/* Borrowed while the link lives, but for `login`, whose strings are copied. */
+/* Borrowed while the link lives, but for `login.name`, which is copied. */
 struct link_options {
     struct loop *loop;
     struct random *random;

@@ -27,8 +27,25 @@ static void rabbit_slip(struct rabbit_channel *channel, uint16_t code, const cha
     rabbit_close_channel(channel, code, text);
 }
 
-static void rabbit_tune(struct rabbit_connection *connection)
+/* Operators tell connections apart by their names: they must have one. */
+static bool rabbit_is_named(const amqp_table_t *properties)
 {
+    static const char key[] = "connection_name", prefix[] = "ackd sim ";
+    for (int i = 0; i < properties->num_entries; i++) {
+        const amqp_table_entry_t *entry = &properties->entries[i];
+        const amqp_bytes_t *text = &entry->value.value.bytes;
+        if (entry->key.len == strlen(key) && memcmp(entry->key.bytes, key, strlen(key)) == 0)
+            return entry->value.kind == AMQP_FIELD_KIND_UTF8 && text->len > strlen(prefix) &&
+                   memcmp(text->bytes, prefix, strlen(prefix)) == 0;
+    }
+    return false;
+}
+
+static void rabbit_tune(struct rabbit_connection *connection,
+                        const amqp_connection_start_ok_t *start_ok)
+{
+    if (!rabbit_is_named(&start_ok->client_properties))
+        rabbit_violation(connection->rabbit, "a connection without its name");
     connection->step = RABBIT_TUNE;
     connection->mute = connection->rabbit->mute_from <= RABBIT_TUNE;
     amqp_connection_tune_t tune = {
@@ -77,7 +94,7 @@ static void rabbit_connection_method(struct rabbit_connection *connection, uint3
     } else if (connection->step == RABBIT_CLOSING) {
         return;
     } else if (method == AMQP_CONNECTION_START_OK_METHOD && connection->step == RABBIT_START) {
-        rabbit_tune(connection);
+        rabbit_tune(connection, arguments);
     } else if (method == AMQP_CONNECTION_TUNE_OK_METHOD && connection->step == RABBIT_TUNE) {
         rabbit_tuned(connection, arguments);
     } else if (method == AMQP_CONNECTION_OPEN_METHOD && connection->step == RABBIT_OPENING) {
