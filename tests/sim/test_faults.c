@@ -49,6 +49,18 @@ static void stop_anywhere(uint64_t seed)
     daemon_end(&daemon);
 }
 
+static void run_twice(uint64_t seed)
+{
+    stop_anywhere(seed);
+    uint64_t steps = sim_steps();
+    uint64_t ended_ns = daemon.ended_ns;
+    uint64_t handled = daemon.handled;
+    stop_anywhere(seed);
+    sim_equal(sim_steps(), steps);
+    sim_equal(daemon.ended_ns, ended_ns);
+    sim_equal(daemon.handled, handled);
+}
+
 static void run_seeds(unsigned long count, void (*run)(uint64_t seed))
 {
     if (sim_seed_given())
@@ -69,6 +81,12 @@ START_TEST(a_stop_amid_faults_loses_nothing)
 }
 END_TEST
 
+START_TEST(the_same_seed_gives_the_same_run)
+{
+    run_seeds(test_scale(20), run_twice);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
     Suite *suite = suite_create("faults");
@@ -76,6 +94,7 @@ Suite *test_suite(void)
     tcase_set_timeout(tcase, 300);
     tcase_add_test(tcase, consuming_always_resumes_and_nothing_is_lost);
     tcase_add_test(tcase, a_stop_amid_faults_loses_nothing);
+    tcase_add_test(tcase, the_same_seed_gives_the_same_run);
     suite_add_tcase(suite, tcase);
     return suite;
 }
