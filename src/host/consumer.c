@@ -123,6 +123,12 @@ static void consumer_subscribe(struct consumer *consumer)
     subscription_start(consumer->subscription);
 }
 
+static void consumer_arm_start_again(struct consumer *consumer, uint64_t ms)
+{
+    struct loop *loop = consumer->host->loop;
+    timer_start(loop_timers(loop), &consumer->start_again, timer_after_ms(loop_now_ns(loop), ms));
+}
+
 static void consumer_dead_letter_done(struct topology_wish *wish, int code)
 {
     struct consumer *consumer = LIST_ITEM(wish, consumer, dead_letter);
@@ -132,8 +138,8 @@ static void consumer_dead_letter_done(struct topology_wish *wish, int code)
         return;
     }
     consumer_pause(consumer, "paused", "the dead-letter queue is not to be had");
-    timer_start(loop_timers(consumer->host->loop), &consumer->start_again,
-                timer_after_ms(loop_now_ns(consumer->host->loop), CONSUMER_START_AGAIN_MAX_MS));
+    if (!timer_armed(&consumer->start_again))
+        consumer_arm_start_again(consumer, CONSUMER_START_AGAIN_MAX_MS);
 }
 
 /* Call start() wherever it has not succeeded. */
@@ -161,25 +167,35 @@ static void consumer_start_again(struct timer *timer)
         consumer_start_stations(consumer);
 }
 
+/* The calls of a round have all come back: consume, or try again where it failed. */
+static void consumer_end_round(struct consumer *consumer)
+{
+    for (size_t i = 0; i < consumer->station_count; i++) {
+        if (consumer->stations[i].started)
+            continue;
+        consumer_arm_start_again(consumer, consumer->start_again_ms);
+        consumer->start_again_ms *= 2;
+        if (consumer->start_again_ms > CONSUMER_START_AGAIN_MAX_MS)
+            consumer->start_again_ms = CONSUMER_START_AGAIN_MAX_MS;
+        return;
+    }
+    consumer_subscribe(consumer);
+}
+
 static void consumer_started(struct consumer *consumer, struct station *station)
 {
     ackd_assert(consumer->stations_starting > 0);
     consumer->stations_starting--;
     station->started = station->code == ACKD_OK;
-    if (station->started) {
-        consumer_subscribe(consumer);
-        return;
+    if (!station->started) {
+        char what[160];
+        (void)error_give(ackd_error_ref(station->error));
+        snprintf(what, sizeof what, "start() of handler '%.64s' failed, again in %" PRIu64 " ms",
+                 station->handler->name, consumer->start_again_ms);
+        consumer_pause(consumer, "start-failed", what);
     }
-    (void)error_give(ackd_error_ref(station->error));
-    char what[160];
-    snprintf(what, sizeof what, "start() of handler '%.64s' failed, again in %" PRIu64 " ms",
-             station->handler->name, consumer->start_again_ms);
-    consumer_pause(consumer, "start-failed", what);
-    timer_start(loop_timers(consumer->host->loop), &consumer->start_again,
-                timer_after_ms(loop_now_ns(consumer->host->loop), consumer->start_again_ms));
-    consumer->start_again_ms *= 2;
-    if (consumer->start_again_ms > CONSUMER_START_AGAIN_MAX_MS)
-        consumer->start_again_ms = CONSUMER_START_AGAIN_MAX_MS;
+    if (consumer->stations_starting == 0 && !consumer->stopping)
+        consumer_end_round(consumer);
 }
 
 void consumer_station_back(struct consumer *consumer, struct station *station)

@@ -34,6 +34,23 @@ static void stop_anywhere(uint64_t seed)
     daemon_end(&daemon);
 }
 
+/* start() takes its time on each loop, and fails now and then. */
+static void start_slowly(uint64_t seed)
+{
+    struct daemon_options options;
+    sim_begin(seed);
+    daemon_draw_options(&options);
+    options.concurrency = options.loops = 3;
+    options.messages = 10;
+    options.start_ms = 6000;
+    options.unstarted = 30;
+    daemon_begin(&daemon, &options);
+    daemon.stop_when_done = true;
+    sim_equal(daemon_run(&daemon), HOST_EXIT_OK);
+    sim_equal(daemon.acked, daemon.options.messages);
+    daemon_end(&daemon);
+}
+
 static void run_seeds(unsigned long count, void (*run)(uint64_t seed))
 {
     if (sim_seed_given())
@@ -54,6 +71,12 @@ START_TEST(a_stop_at_any_moment_loses_nothing)
 }
 END_TEST
 
+START_TEST(a_handler_that_does_not_start_is_started_again)
+{
+    run_seeds(test_scale(50), start_slowly);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
     Suite *suite = suite_create("consume");
@@ -61,6 +84,7 @@ Suite *test_suite(void)
     tcase_set_timeout(tcase, 300);
     tcase_add_test(tcase, every_message_is_acknowledged_once_after_its_handler);
     tcase_add_test(tcase, a_stop_at_any_moment_loses_nothing);
+    tcase_add_test(tcase, a_handler_that_does_not_start_is_started_again);
     suite_add_tcase(suite, tcase);
     return suite;
 }

@@ -21,6 +21,7 @@ static void begin(uint64_t seed)
     options.messages = (unsigned)sim_between(20, 150);
     options.body_max =
         sim_chance(10) ? 20000 : 1000; /* on a slow wire too, what comes comes soon */
+    options.unstarted = 0;             /* its waits would hide those that are looked for here */
     daemon_begin(&daemon, &options);
     chaos_begin(&chaos, &daemon, (unsigned)sim_between(1, 12),
                 sim_chance(50) ? 300 : sim_between(1000, 20000));
