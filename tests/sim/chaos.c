@@ -4,6 +4,8 @@
 
 #include "chaos.h"
 
+#include <signal.h>
+
 static struct sim_wire *chaos_wire(void)
 {
     size_t count = 0;
@@ -111,10 +113,17 @@ static void chaos_flood(struct chaos *chaos)
     chaos->daemon->rabbit.floods = false;
 }
 
+/* Somebody asks what goes on, or wants what is not to be had. */
+static void chaos_ask(struct chaos *chaos)
+{
+    (void)chaos;
+    sim_signal(sim_chance(80) ? SIGQUIT : SIGHUP);
+}
+
 static void (*const chaos_faults[])(struct chaos *chaos) = {
     chaos_cut,    chaos_cut,     chaos_freeze, chaos_close_channel,    chaos_close_channel,
     chaos_cancel, chaos_alarm,   chaos_refuse, chaos_close_connection, chaos_mute,
-    chaos_flood,  chaos_network,
+    chaos_flood,  chaos_network, chaos_ask,
 };
 
 static void chaos_calm(struct chaos *chaos)

@@ -43,9 +43,12 @@ _Noreturn void sim_fail(const char *file, int line, const char *format, ...)
                      sim_other);                                                               \
     } while (0)
 
-/* SIM_SEED of the environment, and then only that one seed is run; else @seed. */
-uint64_t sim_seed(uint64_t seed);
-bool sim_seed_given(void);
+/*
+ * Run @run with the seeds 1 to @count, scaled as other long tests are; with SIM_SEED set in the
+ * environment only with that one. Each in a process of its own (unless CK_FORK is "no"), so that a
+ * seed gives the same run alone as behind others.
+ */
+void sim_each(unsigned long count, void (*run)(uint64_t seed));
 
 void sim_begin(uint64_t seed);
 /* Everything must have been closed and freed... */

@@ -51,29 +51,21 @@ static void start_slowly(uint64_t seed)
     daemon_end(&daemon);
 }
 
-static void run_seeds(unsigned long count, void (*run)(uint64_t seed))
-{
-    if (sim_seed_given())
-        count = 1;
-    for (unsigned long i = 1; i <= count; i++)
-        run(sim_seed(i));
-}
-
 START_TEST(every_message_is_acknowledged_once_after_its_handler)
 {
-    run_seeds(test_scale(200), consume_all);
+    sim_each(200, consume_all);
 }
 END_TEST
 
 START_TEST(a_stop_at_any_moment_loses_nothing)
 {
-    run_seeds(test_scale(200), stop_anywhere);
+    sim_each(200, stop_anywhere);
 }
 END_TEST
 
 START_TEST(a_handler_that_does_not_start_is_started_again)
 {
-    run_seeds(test_scale(50), start_slowly);
+    sim_each(50, start_slowly);
 }
 END_TEST
 

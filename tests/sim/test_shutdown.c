@@ -194,18 +194,11 @@ static void stop_at_verdict(uint64_t seed)
     daemon_end(&daemon);
 }
 
-static void run_seeds(unsigned long count, void (*run)(uint64_t seed))
-{
-    count = sim_seed_given() ? 1 : test_scale(count);
-    for (unsigned long i = 1; i <= count; i++)
-        run(sim_seed(i));
-}
-
-#define SHUTDOWN_TEST(name, run)          \
-    START_TEST(name)                      \
-    {                                     \
-        run_seeds(SHUTDOWN_SEEDS, (run)); \
-    }                                     \
+#define SHUTDOWN_TEST(name, run)         \
+    START_TEST(name)                     \
+    {                                    \
+        sim_each(SHUTDOWN_SEEDS, (run)); \
+    }                                    \
     END_TEST
 
 SHUTDOWN_TEST(a_stop_while_resolving_is_soon_over, stop_unresolved)
