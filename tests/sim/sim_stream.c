@@ -141,7 +141,7 @@ static void sim_stream_fail(struct stream *stream, int code, const char *why)
     if (stream->failed)
         return;
     stream->failed = true;
-    struct error_slot slot = {NULL};
+    struct error_slot slot = {.error = NULL};
     struct error_slot *before = error_slot_use(&slot);
     (void)ackd_fail(code, "%s", why);
     stream->failure = error_take();
