@@ -21,7 +21,9 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 #include "io/loop_uv.h"
@@ -39,7 +41,9 @@ struct loop {
     uv_idle_t idle;       /* active while the turn wants to run again at once */
     uv_timer_t alarm;     /* ends the block */
     uint64_t alarm_ms;    /* on libuv's clock; 0: not armed */
-    uv_async_t async;     /* ends the block from another thread */
+    uv_poll_t wakes;      /* of wake_fd: ends the block from another thread */
+    int wake_fd;          /* an eventfd */
+    atomic_bool wake_due; /* a turn is to come that nobody need ask for again */
     struct timers timers;
     uint64_t (*turn)(void *arg);
     void *turn_arg;
@@ -60,9 +64,15 @@ static void loop_idled(uv_idle_t *idle)
     (void)idle;
 }
 
-static void loop_woken(uv_async_t *async)
+/* What was asked for meets its turn in loop_round, like all I/O. */
+static void loop_woken(uv_poll_t *wakes, int status, int events)
 {
-    (void)async;
+    struct loop *loop = OBJECT_CAST(loop, LOOP_MAGIC, wakes->data);
+    uint64_t count;
+    (void)status;
+    (void)events;
+    ssize_t size = read(loop->wake_fd, &count, sizeof count);
+    (void)size; /* nothing to read is no wake-up lost */
 }
 
 static void loop_alarmed(uv_timer_t *alarm)
@@ -104,6 +114,8 @@ static void loop_arm(struct loop *loop, uint64_t due_ns)
 static void loop_round(uv_prepare_t *prepare)
 {
     struct loop *loop = OBJECT_CAST(loop, LOOP_MAGIC, prepare->data);
+    /* Before the turn looks: what comes later than this look asks again. */
+    (void)atomic_exchange(&loop->wake_due, false);
     (void)timers_run(&loop->timers, loop_now_ns(loop));
     uint64_t due_ns = loop->turn == NULL ? TIMER_NEVER : loop->turn(loop->turn_arg);
     if (atomic_load_explicit(&loop->stopping, memory_order_relaxed))
@@ -120,17 +132,23 @@ static void loop_round(uv_prepare_t *prepare)
     loop_arm(loop, due_ns);
 }
 
-/* Only uv_async_init needs a descriptor; the others cannot fail. */
+/* Only the eventfd and its watcher can fail. */
 static int loop_init_handles(struct loop *loop)
 {
-    int status = uv_async_init(&loop->uv, &loop->async, loop_woken);
-    if (status != 0)
+    loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (loop->wake_fd < 0)
+        return -errno;
+    int status = uv_poll_init(&loop->uv, &loop->wakes, loop->wake_fd);
+    if (status != 0) {
+        close(loop->wake_fd);
         return status;
+    }
     uv_prepare_init(&loop->uv, &loop->prepare);
     uv_idle_init(&loop->uv, &loop->idle);
     uv_timer_init(&loop->uv, &loop->alarm);
-    loop->prepare.data = loop->alarm.data = loop;
+    loop->prepare.data = loop->alarm.data = loop->wakes.data = loop;
     uv_prepare_start(&loop->prepare, loop_round);
+    uv_poll_start(&loop->wakes, UV_READABLE, loop_woken);
     return 0;
 }
 
@@ -143,6 +161,7 @@ int loop_new(const char *name, struct loop **ret_loop)
     snprintf(loop->name, sizeof loop->name, "%s", name);
     timers_init(&loop->timers);
     atomic_init(&loop->stopping, false);
+    atomic_init(&loop->wake_due, false);
     int status = uv_loop_init(&loop->uv);
     if (status == 0) {
         status = loop_init_handles(loop);
@@ -169,11 +188,12 @@ void loop_free(struct loop **loop)
     uv_close((uv_handle_t *)&old->prepare, loop_do_nothing);
     uv_close((uv_handle_t *)&old->idle, loop_do_nothing);
     uv_close((uv_handle_t *)&old->alarm, loop_do_nothing);
-    uv_close((uv_handle_t *)&old->async, loop_do_nothing);
+    uv_close((uv_handle_t *)&old->wakes, loop_do_nothing);
     uv_run(&old->uv, UV_RUN_DEFAULT);
     ackd_assert(old->timers.count == 0);
     int status = uv_loop_close(&old->uv);
     ackd_assert(status == 0);
+    close(old->wake_fd);
     old->magic = 0;
     free(old);
 }
@@ -230,10 +250,17 @@ void loop_stop(struct loop *loop)
         loop_wake(loop);
 }
 
+/*
+ * Not by uv_async_send: where both threads share a core, the woken one often runs before that call
+ * has ended, and libuv then spins for it, for tens of microseconds at every wake-up.
+ */
 void loop_wake(struct loop *loop)
 {
-    int status = uv_async_send(&loop->async);
-    ackd_assert(status == 0);
+    static const uint64_t one = 1;
+    if (atomic_exchange(&loop->wake_due, true))
+        return;
+    ssize_t size = write(loop->wake_fd, &one, sizeof one);
+    ackd_assert(size == sizeof one);
 }
 
 static void *loop_thread(void *arg)
