@@ -395,7 +395,9 @@ static int inherits(void *arg)
     ACKD_TRY(read_text(process, ACKD_PROCESS_OUTPUT, text, sizeof text));
     close(left_open);
     TASK_CHECK(strstr(text, "SigBlk:0000000000000000") != NULL);
-    TASK_CHECK(strstr(text, "SigIgn:0000000000000000") != NULL);
+    /* 32 and 33 are the C library's own, which ignores them in what posix_spawn starts. */
+    const char *ignored = strstr(text, "SigIgn:");
+    TASK_CHECK(ignored != NULL && (strtoull(ignored + 7, NULL, 16) & ~(3ULL << 31)) == 0);
     /* sh opens nothing itself; the glob has a descriptor of its own. */
     const char *line = strchr(text, '\n') + 1;
     TASK_CHECK(strncmp(line, "0 1 2", 5) == 0);
