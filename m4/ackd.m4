@@ -49,7 +49,8 @@ AC_DEFUN([ACKD_SANITIZERS],[
   NO_UNDEF='-Wl,-z,defs'
   AS_CASE([$enable_sanitizers],
     [''|no],[FORTIFY_CPPFLAGS='-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2'],
-    [FORTIFY_CPPFLAGS=
+    [AC_DEFINE([SANITIZED],[1],[a sanitizer is linked in; clang and gcc tell it differently])
+     FORTIFY_CPPFLAGS=
      SAN_FLAGS="-fsanitize=$enable_sanitizers -fno-sanitize-recover=all"
      dnl clang links the sanitizer into programs only, so its shared objects keep undefined symbols.
      NO_UNDEF=])

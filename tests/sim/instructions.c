@@ -81,7 +81,7 @@ int main(int argc, char **argv)
     }
 #ifndef __OPTIMIZE__
     printf("built without optimisation\n");
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#elif defined(SANITIZED)
     printf("built with sanitizers\n");
 #elif !defined(HAVE_VALGRIND_VALGRIND_H)
     printf("built without the headers of Valgrind\n");

@@ -13,7 +13,7 @@
 #include "main.h"
 #include "peer.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef SANITIZED
 #define COUNTS_MALLOC 0
 #else
 #define COUNTS_MALLOC 1
