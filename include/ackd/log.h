@@ -50,6 +50,8 @@ struct ackd_log_field {
         sizeof((const struct ackd_log_field[]){__VA_ARGS__}) / sizeof(struct ackd_log_field)
 #define ACKD_NO_FIELDS NULL, 0
 
+/* ACKD_FIELDS is for C: in C++ name the array, and give it and its length. */
+
 /* Whether a line of @level would be written: ask before gathering what is costly. */
 ACKD_API bool ackd_log_enabled(enum ackd_log_level level);
 

@@ -43,6 +43,7 @@ struct ackd_option {
     bool required;              /* refused without a value */
 };
 
+/* Give each at least its .help: without any, -pedantic complains of the macro. */
 #define ACKD_OPTION(structure, member, kind, ...)                                        \
     {                                                                                    \
         .size = sizeof(struct ackd_option), .type = ACKD_OPTION_##kind, .name = #member, \

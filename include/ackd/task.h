@@ -88,9 +88,7 @@ ACKD_API void ackd_scope_close(struct ackd_scope *scope);
  * returns, in the order of spawning. ACKD_E_CLOSED after join, ACKD_CANCELED if the scope is
  * cancelled (fn never runs), ACKD_E_FULL when the loop's bound of tasks is reached, ACKD_E_NOMEM.
  */
-#define ackd_spawn(scope, fn, arg)                                                            \
-    ackd_spawn_at((scope), (fn), (arg), &(const struct ackd_task_options){.name = #fn}, NULL, \
-                  ACKD_HERE)
+#define ackd_spawn(scope, fn, arg) ackd_spawn_named((scope), (fn), (arg), #fn, ACKD_HERE)
 /* The same with options and, in @ret_task, a handle that the caller lets go with ackd_task_unref.
  */
 #define ackd_spawn_task(scope, fn, arg, options, ret_task) \
@@ -99,6 +97,15 @@ ACKD_API ACKD_MUST_CHECK int ackd_spawn_at(struct ackd_scope *scope, ackd_task_f
                                            const struct ackd_task_options *options,
                                            struct ackd_task **ret_task, const char *file, int line,
                                            const char *function);
+
+/* What ackd_spawn stands for: C++ knows no address of a literal. */
+static inline ACKD_MUST_CHECK int ackd_spawn_named(struct ackd_scope *scope, ackd_task_fn *fn,
+                                                   void *arg, const char *name, const char *file,
+                                                   int line, const char *function)
+{
+    const struct ackd_task_options options = {name, 0};
+    return ackd_spawn_at(scope, fn, arg, &options, NULL, file, line, function);
+}
 
 /* The running task; NULL outside of tasks. Borrowed. */
 ACKD_API struct ackd_task *ackd_task_current(void);

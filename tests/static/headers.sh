@@ -44,4 +44,19 @@ for path in "$top_srcdir"/include/ackd/*.h; do
         check_header "$header" cc '-std=c++17 -pedantic' "$compiler"
     done < <(compilers "${CXX:-c++}" g++ clang++)
 done
+
+cat >"$work/spawn.cc" <<'CC'
+#include <ackd/task.h>
+static int child(void *) { return ackd_delay(1); }
+int parent();
+int parent()
+{
+    ACKD_SCOPE(work);
+    ACKD_TRY(ackd_spawn(&work, child, nullptr));
+    return ackd_scope_join(&work);
+}
+CC
+while read -r compiler; do
+    tap_check "a scope with a child with $compiler" compile '-std=c++17 -pedantic' "$work/spawn.cc" "$compiler"
+done < <(compilers "${CXX:-c++}" g++ clang++)
 tap_done
