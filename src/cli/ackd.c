@@ -4,6 +4,7 @@
 
 #include "cli/ackd.h"
 
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +15,10 @@ static const struct {
     const char *name;
     const char *arguments;
     const char *help;
+    const char *details;
     int (*run)(int argc, char **argv);
 } ackd_commands[] = {
-#define COMMAND(name, arguments, help) {#name, arguments, help, command_##name},
+#define COMMAND(name, arguments, help, details) {#name, arguments, help, details, command_##name},
 #include "cli/commands.def"
 #undef COMMAND
 };
@@ -27,8 +29,8 @@ static void ackd_print_help(void)
 {
     printf("Usage: ackd COMMAND [ARGUMENT]...\n"
            "Run message handlers on a RabbitMQ broker: a message is acknowledged only after its "
-           "handler "
-           "is done.\n\n");
+           "handler is "
+           "done.\n\n");
     for (size_t i = 0; i < ACKD_COMMANDS; i++)
         printf("  ackd %s %s\n      %s\n", ackd_commands[i].name, ackd_commands[i].arguments,
                ackd_commands[i].help);
@@ -44,8 +46,8 @@ static void ackd_print_help(void)
 
 static int ackd_print_command_help(size_t index)
 {
-    printf("Usage: ackd %s %s\n%s\n", ackd_commands[index].name, ackd_commands[index].arguments,
-           ackd_commands[index].help);
+    printf("Usage: ackd %s %s\n%s\n\n%s", ackd_commands[index].name, ackd_commands[index].arguments,
+           ackd_commands[index].help, ackd_commands[index].details);
     return COMMAND_OK;
 }
 
@@ -55,6 +57,7 @@ static int ackd_run_command(size_t index, int argc, char **argv)
         if (strcmp(argv[i], "--help") == 0)
             return ackd_print_command_help(index);
     }
+    opterr = 0; /* command_bad_option tells it */
     return ackd_commands[index].run(argc, argv);
 }
 

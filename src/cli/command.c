@@ -5,6 +5,7 @@
 #include "cli/command.h"
 
 #include <ackd/error.h>
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,14 @@ int command_usage(const char *name, const char *format, ...)
     fprintf(stderr, ". Try 'ackd %s --help'\n", name);
     va_end(args);
     return COMMAND_USAGE;
+}
+
+int command_bad_option(char **argv)
+{
+    if (optopt != 0)
+        return command_usage(argv[0], "-%c is no option, or its value is missing", optopt);
+    return command_usage(argv[0], "%s is no option, or has a value that it does not take",
+                         argv[optind - 1]);
 }
 
 void command_complain(const char *name)

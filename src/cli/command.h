@@ -20,12 +20,14 @@ enum command_exit {
 };
 
 /* argv[0] is the command's name. Each returns the exit status. */
-#define COMMAND(name, arguments, help) int command_##name(int argc, char **argv);
+#define COMMAND(name, arguments, help, details) int command_##name(int argc, char **argv);
 #include "cli/commands.def"
 #undef COMMAND
 
 /* "ackd NAME: TEXT" and where to find help, to standard error. Returns COMMAND_USAGE. */
 int command_usage(const char *name, const char *format, ...) ACKD_PRINTF(2, 3);
+/* What getopt_long did not take, told the same way; after its '?'. Returns COMMAND_USAGE. */
+int command_bad_option(char **argv);
 /* The current error, with its causes, to standard error. */
 void command_complain(const char *name);
 

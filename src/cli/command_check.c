@@ -35,6 +35,13 @@ static void command_check_consumer(const struct config *config,
         (*wrong)++;
 }
 
+/* What a start would refuse is not good. */
+static void command_check_none(const char *file, size_t *wrong)
+{
+    fprintf(stderr, "%s: no consumer is configured: see 'consumers:'\n", file);
+    (*wrong)++;
+}
+
 int command_check(int argc, char **argv)
 {
     static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
@@ -42,7 +49,7 @@ int command_check(int argc, char **argv)
     int option;
     while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
         if (option != 'c')
-            return COMMAND_USAGE;
+            return command_bad_option(argv);
         file = optarg;
     }
     if (optind < argc)
@@ -54,6 +61,8 @@ int command_check(int argc, char **argv)
     size_t count = 0;
     size_t wrong = 0;
     const struct config_consumer *consumers = config_consumers(config, &count);
+    if (count == 0)
+        command_check_none(file, &wrong);
     for (size_t i = 0; i < count; i++)
         command_check_consumer(config, &consumers[i], &wrong);
     if (wrong == 0)

@@ -38,7 +38,7 @@ int command_config(int argc, char **argv)
         else if (option == 's')
             schema = true;
         else
-            return COMMAND_USAGE;
+            return command_bad_option(argv);
     }
     if (optind < argc)
         return command_usage(argv[0], "'%s' is one argument too many", argv[optind]);

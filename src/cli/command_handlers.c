@@ -58,7 +58,7 @@ int command_handlers(int argc, char **argv)
     int option;
     while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
         if (option != 'c')
-            return COMMAND_USAGE;
+            return command_bad_option(argv);
         file = optarg;
     }
     struct command_handlers handlers = {.only = optind < argc ? argv[optind] : NULL};

@@ -41,7 +41,7 @@ int command_run(int argc, char **argv)
     int option;
     while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
         if (option != 'c')
-            return COMMAND_USAGE;
+            return command_bad_option(argv);
         file = optarg;
     }
     if (optind < argc)

@@ -9,6 +9,7 @@
 #include <config.h>
 
 #include <ackd/error.h>
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -24,14 +25,14 @@
 #include "host/runner.h"
 #include "io/system.h"
 
-enum { TRY_SETTINGS_MAX = 64, TRY_FLIGHT_MAX = 4096 };
+enum { TRY_SETTINGS_MAX = 64, TRY_ITEMS_MAX = 64, TRY_FLIGHT_MAX = 4096 };
 
 struct
 try {
     /* What was asked for. */
     const char *handler;
     const char *path[2];
-    const char *values[TRY_SETTINGS_MAX][2];
+    const char *values[TRY_SETTINGS_MAX][TRY_ITEMS_MAX + 1];
     struct config_setting settings[TRY_SETTINGS_MAX];
     size_t setting_count;
     uint32_t attempts;
@@ -282,14 +283,31 @@ static void try_run(struct try *try)
            try->read, try->done, try->dead, try->dropped, try->released, try->retried);
 }
 
+/* One more value makes a list of it. */
+static int try_setting_again(struct try *try, size_t index, const char *value)
+{
+    size_t count = 0;
+    while (try->values[index][count] != NULL)
+        count++;
+    if (count == TRY_ITEMS_MAX)
+        return command_usage("try", "at most %d values of one setting", TRY_ITEMS_MAX);
+    try->values[index][count] = value;
+    try->settings[index].list = true;
+    return COMMAND_OK;
+}
+
 static int try_setting(struct try *try, char *text)
 {
     char *equals = strchr(text, '=');
     if (equals == NULL)
         return command_usage("try", "'-s %s' is not KEY=VALUE", text);
+    *equals = '\0';
+    for (size_t i = 0; i < try->setting_count; i++) {
+        if (strcmp(try->settings[i].key, text) == 0)
+            return try_setting_again(try, i, equals + 1);
+    }
     if (try->setting_count == TRY_SETTINGS_MAX)
         return command_usage("try", "at most %d settings", TRY_SETTINGS_MAX);
-    *equals = '\0';
     size_t index = try->setting_count++;
     try->values[index][0] = equals + 1;
     try->settings[index] = (struct config_setting){.key = text,
@@ -310,7 +328,7 @@ static int try_number(const char *text, uint32_t max, uint32_t *ret)
     return COMMAND_OK;
 }
 
-static int try_option(struct try *try, int option)
+static int try_option(struct try *try, int option, char **argv)
 {
     uint32_t number = 0;
     int status = COMMAND_OK;
@@ -332,7 +350,7 @@ static int try_option(struct try *try, int option)
         try->json = true;
         return COMMAND_OK;
     default:
-        return COMMAND_USAGE;
+        return command_bad_option(argv);
     }
 }
 
@@ -347,12 +365,12 @@ static int try_parse(struct try *try, int argc, char **argv)
                                             {0}};
     int option;
     while ((option = getopt_long(argc, argv, "s:a:n:t:p:j", options, NULL)) != -1) {
-        int status = try_option(try, option);
+        int status = try_option(try, option, argv);
         if (status != COMMAND_OK)
             return status;
     }
     if (optind == argc)
-        return command_usage("try", "which handler?");
+        return command_usage("try", "it needs the name of a handler, or a path to one");
     try->handler = argv[optind++];
     try->input_name = optind < argc ? argv[optind++] : "-";
     if (optind < argc)
@@ -374,7 +392,7 @@ int command_try(int argc, char **argv)
         bool piped = strcmp(try->input_name, "-") == 0;
         try->input = piped ? stdin : fopen(try->input_name, "re");
         if (try->input == NULL) {
-            perror(try->input_name);
+            fprintf(stderr, "ackd try: %s cannot be read: %s\n", try->input_name, strerror(errno));
             status = COMMAND_NO_INPUT;
         }
     }

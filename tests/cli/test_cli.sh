@@ -35,6 +35,9 @@ tap_check "an unknown option is a usage error" gives 64 'frobnicate' "$ackd" run
 tap_check "an argument too many is a usage error" gives 64 "'more' is one argument too many" \
     "$ackd" check more
 
+tap_check "an unknown option is told in the name of ackd" gives 64 "^ackd check: -z is no option" \
+    "$ackd" check -z
+tap_check "try --help lists its options" gives 0 '--attempts N' "$ackd" try --help
 tap_check "a missing file is named, with status 78" gives 78 "$work/none.yaml" \
     "$ackd" check -c "$work/none.yaml"
 config <<Y
@@ -78,6 +81,18 @@ consumers:
 Y
 tap_check "check says that a good configuration is good" gives 0 'good: 1 consumer' \
     "$ackd" check -c "$work/ackd.yaml"
+config <<Y
+broker: {uri: "amqp://127.0.0.1"}
+Y
+tap_check "check does not call good what run refuses" gives 78 'no consumer is configured' \
+    "$ackd" check -c "$work/ackd.yaml"
+tap_check "run refuses it" gives 78 'no consumer is configured' "$ackd" run -c "$work/ackd.yaml"
+config <<Y
+broker: {uri: "amqp://127.0.0.1", user: orders, password: "s3cret"}
+plugins: {path: ["$plugins"]}
+consumers:
+  orders: {queue: orders, handler: log}
+Y
 tap_check "config shows values and their places" gives 0 'ackd.yaml:4' \
     "$ackd" config -c "$work/ackd.yaml"
 shows_no_secret() {
@@ -94,6 +109,9 @@ printf 'one\ntwo\n' >"$work/lines"
 tap_check "try runs a handler on lines" gives 0 '2 messages: 2 done' \
     "$ackd" try -p "$plugins" log "$work/lines"
 printf '{"body": {"id": 7}, "message_id": "m-7", "headers": {"tenant": "a", "n": 3}}\n' >"$work/json"
+tap_check "try takes a setting again as one more item of a list" gives 0 'msg="two words 4"' \
+    "$ackd" try -p "$plugins" -s command=sh -s command=-c -s 'command=echo two words $ACKD_SIZE' \
+    exec <(echo four)
 tap_check "try reads JSON with properties" gives 0 'm-7' "$ackd" try -p "$plugins" -j log "$work/json"
 printf '{"body": \n' >"$work/json"
 tap_check "try names the line that is not JSON" gives 1 "$work/json:1: .*JSON" \
