@@ -90,7 +90,7 @@ static void drain_name_survivor(const struct host *host, const struct job *job)
     const struct log_context *before = log_context_use(&job->log);
     ackd_log_event(ACKD_LOG_ERROR, "given-back", fields, 1,
                    "given back while its handler still runs, for %" PRIu64
-                   " ms now: it does not look at cancellation",
+                   " ms now: it does not look at cancellation, or cleans up for too long",
                    since_ms);
     (void)log_context_use(before);
 }

@@ -388,8 +388,7 @@ static void stream_connected(uv_connect_t *connect, int status)
     }
     timer_stop(&stream->deadline);
     stream_note_attempt(stream, status,
-                        status == UV_ECONNREFUSED ? "connection refused, nothing listens there"
-                                                  : uv_strerror(status));
+                        status == UV_ECONNREFUSED ? "nothing listens there" : uv_strerror(status));
     stream_close_socket(stream);
 }
 

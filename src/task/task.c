@@ -152,9 +152,9 @@ static int task_conclude(struct ackd_task *task, int code)
         code = error_give(task->lost);
         task->lost = NULL;
     } else if (code == ACKD_CANCELED) {
-        code =
-            ackd_wrap_at(ACKD_E_BAD_RETURN, task->file, task->line, task->function,
-                         "task '%s' returned ACKD_CANCELED but no token was cancelled", task->name);
+        code = ackd_wrap_at(ACKD_E_BAD_RETURN, task->file, task->line, task->function,
+                            "task '%s' returned ACKD_CANCELED but nobody had cancelled it",
+                            task->name);
     } else if (code > 0) {
         code = ackd_wrap_at(ACKD_E_BAD_RETURN, task->file, task->line, task->function,
                             "task '%s' returned %d: 0 is success, a failure is negative",
