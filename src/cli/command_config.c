@@ -11,7 +11,7 @@
 #include "cli/command.h"
 #include "plugin/plugin.h"
 
-/* Whether the handler's own table says so; one that cannot be loaded is judged by the key's name. */
+/* As the handler's own table says; one that cannot be loaded is judged by the key's name. */
 static bool command_config_is_secret(const struct config_consumer *consumer, const char *key,
                                      void *arg)
 {

@@ -26,7 +26,9 @@ static int command_run_host(struct config *config)
     }
     int status = host_run(host);
     if (status == HOST_EXIT_FORCED) {
-        /* A handler may still run: no destructor may pull its memory away. */
+        /* A handler may still run: no destructor may pull its memory away, and its programs
+         * would outlive it. */
+        process_kill_all();
         logsink_close();
         _exit(status);
     }

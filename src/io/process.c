@@ -11,6 +11,7 @@
 #include <ackd/error.h>
 #include <ackd/io.h>
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -20,8 +21,10 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/list.h"
 #include "io/loop_uv.h"
 #include "io/pipe.h"
+#include "io/system.h"
 
 #define PROCESS_MAGIC UINT32_C(0x70726f63)
 
@@ -29,6 +32,7 @@ enum { PROCESS_PIPES = 3, PROCESS_NAME_SIZE = 64 };
 
 struct ackd_process {
     uint32_t magic;
+    struct list node;  /* in process_running, while running */
     struct loop *loop; /* borrowed */
     bool running;      /* not reaped */
     bool group;
@@ -42,6 +46,22 @@ struct ackd_process {
     uv_process_t child;
     char name[PROCESS_NAME_SIZE]; /* the file's, without its folder */
 };
+
+/* All children that are not reaped, of all loops: for process_kill_all. */
+static pthread_mutex_t process_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct list process_running = {&process_running, &process_running};
+
+static void process_set_running(struct ackd_process *process, bool running)
+{
+    ackd_assert(process->running != running);
+    pthread_mutex_lock(&process_lock);
+    process->running = running;
+    if (running)
+        list_append(&process_running, &process->node);
+    else
+        list_remove(&process->node);
+    pthread_mutex_unlock(&process_lock);
+}
 
 static void process_free_if_done(struct ackd_process *process)
 {
@@ -67,7 +87,7 @@ static void process_child_closed(uv_handle_t *handle)
 static void process_exited(uv_process_t *child, int64_t status, int signal)
 {
     struct ackd_process *process = OBJECT_CAST(ackd_process, PROCESS_MAGIC, child->data);
-    process->running = false; /* P2 */
+    process_set_running(process, false); /* P2 */
     process->status = (int)status;
     process->signal = signal;
     uv_close((uv_handle_t *)child, process_child_closed);
@@ -148,7 +168,7 @@ static int process_spawn(struct ackd_process *process, const struct ackd_process
     int status = uv_spawn(loop_uv(process->loop), &process->child, &wanted);
     process->handles++;
     if (status == 0) {
-        process->running = true;
+        process_set_running(process, true);
         return ACKD_OK;
     }
     uv_close((uv_handle_t *)&process->child, process_child_closed);
@@ -189,6 +209,14 @@ static int process_send(const struct ackd_process *process, int signal)
 {
     pid_t pid = uv_process_get_pid(&process->child);
     return kill(process->group ? -pid : pid, signal) == 0 ? 0 : -errno;
+}
+
+void process_kill_all(void)
+{
+    pthread_mutex_lock(&process_lock);
+    list_for_each (node, &process_running)
+        (void)process_send(LIST_ITEM(node, ackd_process, node), SIGKILL);
+    pthread_mutex_unlock(&process_lock);
 }
 
 void ackd_process_close(struct ackd_process **process)

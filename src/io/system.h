@@ -16,6 +16,12 @@
  * delivers. */
 void system_prepare(void);
 
+/*
+ * SIGKILL to every child of <ackd/io.h> that still runs, and to the group of those that lead one:
+ * before leaving by _exit, when no handler will do it any more. From any thread.
+ */
+void process_kill_all(void);
+
 /* A seed from the kernel. */
 uint64_t system_seed(void);
 /* Host name of the machine into @name. */

@@ -362,24 +362,44 @@ START_TEST(test_every_await_can_be_cancelled_and_leaves_no_process)
 }
 END_TEST
 
-static int kill_group(void *arg)
+static int end_group(bool all)
 {
-    (void)arg;
     char byte;
     size_t got = 0;
     ACKD_PROCESS(process);
     ACKD_TRY(open_shell("echo; sleep 60 & wait", &process));
     ACKD_TRY(ackd_process_read(process, ACKD_PROCESS_OUTPUT, &byte, 1, &got));
-    ACKD_TRY(ackd_process_kill(process, SIGKILL));
+    if (all)
+        process_kill_all();
+    else
+        ACKD_TRY(ackd_process_kill(process, SIGKILL));
     /* The end comes only when sleep, which holds the pipe too, is gone. */
     ACKD_TRY(ackd_process_read(process, ACKD_PROCESS_OUTPUT, &byte, 1, &got));
     TASK_CHECK(got == 0);
     return ACKD_OK;
 }
 
+static int kill_group(void *arg)
+{
+    (void)arg;
+    return end_group(false);
+}
+
+static int kill_all(void *arg)
+{
+    (void)arg;
+    return end_group(true);
+}
+
 START_TEST(test_a_signal_to_a_group_reaches_the_children_of_the_child)
 {
     expect_done(kill_group);
+}
+END_TEST
+
+START_TEST(test_all_that_runs_can_be_killed_before_leaving)
+{
+    expect_done(kill_all);
 }
 END_TEST
 
@@ -527,6 +547,7 @@ Suite *test_suite(void)
     tcase_add_loop_test(tc, test_a_closed_input_is_an_error_and_not_a_signal, 0, 2);
     tcase_add_test(tc, test_every_await_can_be_cancelled_and_leaves_no_process);
     tcase_add_test(tc, test_a_signal_to_a_group_reaches_the_children_of_the_child);
+    tcase_add_test(tc, test_all_that_runs_can_be_killed_before_leaving);
     tcase_add_loop_test(tc, test_a_child_gets_clean_signals_and_three_descriptors, 0, 2);
     tcase_add_test(tc, test_runs_in_the_directory_and_environment_that_it_is_given);
     tcase_add_test(tc, test_a_second_waiter_is_refused);
