@@ -111,8 +111,8 @@ static void host_say_ready(struct host *host)
     struct ackd_log_field fields[] = {
         ACKD_FIELD_INT("consumers", count), ACKD_FIELD_INT("consuming", consuming),
         ACKD_FIELD_INT("after_ms", (loop_now_ns(host->loop) - host->started_ns) / NS_PER_MS)};
-    ackd_log_event(ACKD_LOG_INFO, "ready", fields, 3, "%zu of %zu consumers consume", consuming,
-                   count);
+    ackd_log_event(consuming == count ? ACKD_LOG_INFO : ACKD_LOG_WARNING, "ready", fields, 3,
+                   "%zu of %zu consumers consume", consuming, count);
 }
 
 /* The broker thread's turn: verdicts in, starts out, then one write for all answers. */
@@ -361,9 +361,12 @@ static void host_log_summary(const struct host *host)
             fields[1 + i] = (struct ackd_log_field)ACKD_FIELD_INT(
                 metric_describe(shown[i])->name, metric_load(&consumer->metrics, shown[i]));
         ackd_log_event(ACKD_LOG_INFO, "summary", fields, 1 + SHOWN,
-                       "%" PRIi64 " delivered, %" PRIi64 " acknowledged, %" PRIi64
-                       " to be tried again, %" PRIi64 " given back",
-                       fields[1].number, fields[2].number, fields[3].number, fields[6].number);
+                       "%" PRIi64 " delivered, %" PRIi64 " acknowledged (%" PRIi64
+                       " of them dead, %" PRIi64 " dropped), %" PRIi64
+                       " to be tried again, %" PRIi64 " given back, %" PRIi64
+                       " left to the broker by a lost channel",
+                       fields[1].number, fields[2].number, fields[4].number, fields[5].number,
+                       fields[3].number, fields[6].number, fields[7].number + fields[8].number);
     }
 }
 
