@@ -90,9 +90,11 @@ static int sample_set_headers(struct delivery *delivery, json_t *headers)
     }
     if (code == ACKD_OK && buffer_size(&out) > 0) {
         size_t size = buffer_size(&out);
-        delivery->properties.headers.data =
-            sample_copy(delivery, (const char *)buffer_bytes(&out), size);
-        delivery->properties.headers.size = delivery->properties.headers.data == NULL ? 0 : size;
+        const char *copy = sample_copy(delivery, (const char *)buffer_bytes(&out), size);
+        if (copy == NULL)
+            code = ackd_fail(ACKD_E_NOMEM, "%zu bytes of headers", size);
+        else
+            delivery->properties.headers = (struct ackd_bytes){copy, size};
     }
     buffer_fini(&out);
     return code;
@@ -133,16 +135,30 @@ static int sample_set_text(struct delivery *delivery, size_t index, const json_t
     return ACKD_OK;
 }
 
+/* Priority and delivery mode are octets on the wire, a timestamp has 64 bits. */
 static int sample_set_number(struct delivery *delivery, const char *key, const json_t *value)
 {
-    if (!json_is_integer(value) || json_integer_value(value) < 0)
-        return ackd_fail(ACKD_E_SYNTAX, "'%s' is not a number of 0 or above", key);
+    json_int_t number = json_is_integer(value) ? json_integer_value(value) : -1;
+    if (strcmp(key, "timestamp") == 0) {
+        if (number < 0)
+            return ackd_fail(ACKD_E_SYNTAX, "'%s' is not a number of 0 or above", key);
+        delivery->properties.timestamp_s = (uint64_t)number;
+        return ACKD_OK;
+    }
+    if (number < 0 || number > UINT8_MAX)
+        return ackd_fail(ACKD_E_SYNTAX, "'%s' is not a number from 0 to %d", key, UINT8_MAX);
     if (strcmp(key, "priority") == 0)
-        delivery->properties.priority = (int)json_integer_value(value);
-    else if (strcmp(key, "delivery_mode") == 0)
-        delivery->properties.delivery_mode = (int)json_integer_value(value);
+        delivery->properties.priority = (int)number;
     else
-        delivery->properties.timestamp_s = (uint64_t)json_integer_value(value);
+        delivery->properties.delivery_mode = (int)number;
+    return ACKD_OK;
+}
+
+static int sample_set_redelivered(struct delivery *delivery, const json_t *value)
+{
+    if (!json_is_boolean(value))
+        return ackd_fail(ACKD_E_SYNTAX, "'redelivered' is neither true nor false");
+    delivery->redelivered = json_is_true(value);
     return ACKD_OK;
 }
 
@@ -159,10 +175,8 @@ static int sample_set_member(struct delivery *delivery, const char *key, json_t 
     if (strcmp(key, "priority") == 0 || strcmp(key, "delivery_mode") == 0 ||
         strcmp(key, "timestamp") == 0)
         return sample_set_number(delivery, key, value);
-    if (strcmp(key, "redelivered") == 0 && json_is_boolean(value)) {
-        delivery->redelivered = json_is_true(value);
-        return ACKD_OK;
-    }
+    if (strcmp(key, "redelivered") == 0)
+        return sample_set_redelivered(delivery, value);
     return ackd_fail(ACKD_E_SYNTAX,
                      "unknown key '%s': there are body, headers, redelivered, "
                      "routing_key, exchange, message_id, type and the other "
@@ -196,10 +210,7 @@ int sample_make(struct delivery_pool *pool, const char *line, size_t size, bool 
     if (delivery == NULL)
         return ackd_fail(ACKD_E_NOMEM, "a delivery");
     delivery->consumer_tag = "try";
-    delivery->exchange = "";
     delivery->routing_key = "try";
-    delivery->properties.priority = -1;
-    delivery->properties.delivery_mode = -1;
     int code =
         json ? sample_fill_json(delivery, line, size) : sample_set_body(delivery, line, size);
     if (code != ACKD_OK) {
