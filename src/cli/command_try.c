@@ -27,8 +27,7 @@
 
 enum { TRY_SETTINGS_MAX = 64, TRY_ITEMS_MAX = 64, TRY_FLIGHT_MAX = 4096 };
 
-struct
-try {
+struct trial {
     /* What was asked for. */
     const char *handler;
     const char *path[2];
@@ -51,7 +50,9 @@ try {
     struct signals *signals;
     struct attempts failures;
     struct list waiting; /* jobs between two attempts */
+    struct list due;     /* jobs whose pause is over */
     uint32_t running;
+    uint32_t held; /* jobs of any state */
     uint64_t read; /* lines, also the tags */
     bool ended;    /* of the input */
     bool ending;   /* everything is done: stop() and quit are under way */
@@ -60,153 +61,177 @@ try {
     uint64_t done, retried, dead, dropped, released;
 };
 
-static void try_print(struct try *try, const struct job *job, const char *verdict, const char *more)
+static void try_print(const struct job *job, const char *verdict, const char *more)
 {
     char text[1024] = "";
-    (void)try;
     if (job->error != NULL)
         host_failure_line(job->error, text, sizeof text);
     printf("%" PRIu64 ": %s%s%s%s\n", job->delivery->tag, verdict, more,
            text[0] == '\0' ? "" : ": ", text);
 }
 
-static void try_start(struct try *try, struct job *job)
+static void try_start(struct trial *trial, struct job *job)
 {
-    job->station = &try->station;
-    try->running++;
-    runner_send(try->runner, &job->crossing);
-    runner_flush(try->runner);
+    job->station = &trial->station;
+    trial->running++;
+    runner_send(trial->runner, &job->crossing);
+    runner_flush(trial->runner);
 }
 
 static void try_again(struct timer *timer)
 {
     struct job *job = LIST_ITEM(timer, job, pause);
-    struct try *try = LIST_ITEM(job->station, try, station);
+    struct trial *trial = LIST_ITEM(job->station, trial, station);
     list_remove(&job->node);
-    ackd_error_unref(job->error);
-    job->error = NULL;
-    job->message.attempt++;
-    job->delivery->redelivered = true;
-    try_start(try, job);
+    list_append(&trial->due, &job->node);
 }
 
-static void try_end_job(struct try *try, struct job *job, uint64_t *count, const char *verdict)
+/* Whose pause is over goes before what has not been read yet. */
+static void try_start_due(struct trial *trial)
 {
-    try_print(try, job, verdict, "");
+    while (trial->running < trial->concurrency && !list_empty(&trial->due)) {
+        struct job *job = LIST_ITEM(list_take(&trial->due), job, node);
+        ackd_error_unref(job->error);
+        job->error = NULL;
+        job->message.attempt++;
+        job->delivery->redelivered = true;
+        try_start(trial, job);
+    }
+}
+
+static void try_end_job(struct trial *trial, struct job *job, uint64_t *count, const char *verdict)
+{
+    try_print(job, verdict, "");
     (*count)++;
     if (job->verdict != ACKD_VERDICT_DONE && job->verdict != ACKD_VERDICT_DROP)
-        try->status = COMMAND_FAILED;
+        trial->status = COMMAND_FAILED;
+    trial->held--;
     job_free(&job);
 }
 
-static void try_retry(struct try *try, struct job *job)
+static void try_end_list(struct trial *trial, struct list *jobs)
 {
-    if (job->message.attempt >= try->attempts || try->canceled) {
-        try_end_job(try, job, &try->dead, "dead after its last attempt");
+    while (!list_empty(jobs)) {
+        struct job *job = LIST_ITEM(jobs->next, job, node);
+        timer_stop(&job->pause);
+        try_end_job(trial, job, &trial->released, "given back");
+    }
+}
+
+static void try_retry(struct trial *trial, struct job *job)
+{
+    if (trial->canceled) {
+        try_end_job(trial, job, &trial->released, "given back");
+        return;
+    }
+    if (job->message.attempt >= trial->attempts) {
+        try_end_job(trial, job, &trial->dead, "dead after its last attempt");
         return;
     }
     uint64_t pause_ms =
         job->delay_ms != 0 ? job->delay_ms : attempts_pause_ms(job->message.attempt);
     char more[64];
     snprintf(more, sizeof more, ", attempt %" PRIu32 " of %" PRIu32 ", again in %" PRIu64 " ms",
-             job->message.attempt, try->attempts, pause_ms);
-    try_print(try, job, "failed", more);
-    try->retried++;
-    list_append(&try->waiting, &job->node);
+             job->message.attempt, trial->attempts, pause_ms);
+    try_print(job, "failed", more);
+    trial->retried++;
+    list_append(&trial->waiting, &job->node);
     timer_init(&job->pause, try_again);
-    timer_start(loop_timers(try->loop), &job->pause,
-                timer_after_ms(loop_now_ns(try->loop), pause_ms));
+    timer_start(loop_timers(trial->loop), &job->pause,
+                timer_after_ms(loop_now_ns(trial->loop), pause_ms));
 }
 
-static void try_verdict(struct try *try, struct job *job)
+static void try_verdict(struct trial *trial, struct job *job)
 {
-    try->running--;
+    trial->running--;
     switch (job->verdict) {
     case ACKD_VERDICT_DONE:
-        try_end_job(try, job, &try->done, "done");
+        try_end_job(trial, job, &trial->done, "done");
         break;
     case ACKD_VERDICT_RETRY:
-        try_retry(try, job);
+        try_retry(trial, job);
         break;
     case ACKD_VERDICT_DEAD:
-        try_end_job(try, job, &try->dead, "dead");
+        try_end_job(trial, job, &trial->dead, "dead");
         break;
     case ACKD_VERDICT_DROP:
-        try_end_job(try, job, &try->dropped, "dropped");
+        try_end_job(trial, job, &trial->dropped, "dropped");
         break;
     case ACKD_VERDICT_RELEASE:
     case ACKD_VERDICT_ORPHAN:
-        try_end_job(try, job, &try->released, "given back");
+        try_end_job(trial, job, &trial->released, "given back");
         break;
     }
 }
 
 /* Read lines while there is room. Reading blocks: input is a file, and messages run meanwhile
  * elsewhere. */
-static void try_read(struct try *try)
+static void try_read(struct trial *trial)
 {
     char *line = NULL;
     size_t capacity = 0;
-    while (!try->ended && try->running < try->concurrency) {
-        ssize_t length = getline(&line, &capacity, try->input);
+    while (!trial->ended && trial->running < trial->concurrency && trial->held < TRY_FLIGHT_MAX) {
+        ssize_t length = getline(&line, &capacity, trial->input);
         if (length < 0) {
-            try->ended = true;
+            trial->ended = true;
             break;
         }
         if (length > 0 && line[length - 1] == '\n')
             length--;
-        try->read++;
+        trial->read++;
         struct delivery *delivery = NULL;
-        if (sample_make(try->pool, line, (size_t)length, try->json, &delivery) != ACKD_OK) {
-            fprintf(stderr, "%s:%" PRIu64 ": %s\n", try->input_name, try->read,
+        if (sample_make(trial->pool, line, (size_t)length, trial->json, &delivery) != ACKD_OK) {
+            fprintf(stderr, "%s:%" PRIu64 ": %s\n", trial->input_name, trial->read,
                     ackd_error_text(ackd_error_current()));
-            try->status = COMMAND_FAILED;
+            trial->status = COMMAND_FAILED;
             continue;
         }
-        delivery->tag = try->read;
+        delivery->tag = trial->read;
         struct job *job = job_init(delivery, NULL, "try", "try");
         job->state = JOB_RUNNING;
-        try_start(try, job);
+        trial->held++;
+        try_start(trial, job);
     }
     free(line);
 }
 
-static void try_hook_back(struct try *try)
+static void try_hook_back(struct trial *trial)
 {
-    struct station *station = &try->station;
+    struct station *station = &trial->station;
     if (station->code != ACKD_OK) {
         char text[1024];
         host_failure_line(station->error, text, sizeof text);
         fprintf(stderr, "ackd try: %s of handler '%s' failed: %s\n",
-                station->crossing.kind == CROSSING_START ? "start()" : "stop()", try->handler,
+                station->crossing.kind == CROSSING_START ? "start()" : "stop()", trial->handler,
                 text);
-        try->status = COMMAND_FAILED;
+        trial->status = COMMAND_FAILED;
     }
     if (station->crossing.kind == CROSSING_START && station->code == ACKD_OK) {
         station->started = true;
         return;
     }
-    loop_stop(try->loop);
+    loop_stop(trial->loop);
 }
 
 static uint64_t try_turn(void *arg)
 {
-    struct try *try = arg;
+    struct trial *trial = arg;
     struct crossing *crossing;
-    while ((crossing = runner_receive(try->runner)) != NULL) {
+    while ((crossing = runner_receive(trial->runner)) != NULL) {
         if (crossing->kind == CROSSING_JOB)
-            try_verdict(try, LIST_ITEM(crossing, job, crossing));
+            try_verdict(trial, LIST_ITEM(crossing, job, crossing));
         else if (crossing->kind == CROSSING_START || crossing->kind == CROSSING_STOP)
-            try_hook_back(try);
+            try_hook_back(trial);
     }
-    if (!try->station.started)
+    if (!trial->station.started)
         return TIMER_NEVER;
-    try_read(try);
-    if (try->ended && !try->ending && try->running == 0 && list_empty(&try->waiting)) {
-        try->ending = true;
-        try->station.crossing.kind = CROSSING_STOP;
-        runner_send(try->runner, &try->station.crossing);
-        runner_flush(try->runner);
+    try_start_due(trial);
+    try_read(trial);
+    if (trial->ended && !trial->ending && trial->held == 0) {
+        trial->ending = true;
+        trial->station.crossing.kind = CROSSING_STOP;
+        runner_send(trial->runner, &trial->station.crossing);
+        runner_flush(trial->runner);
     }
     return TIMER_NEVER;
 }
@@ -214,107 +239,103 @@ static uint64_t try_turn(void *arg)
 /* The first signal cancels what runs, and ends the reading. */
 static void try_signal(int number, void *arg)
 {
-    struct try *try = arg;
+    struct trial *trial = arg;
     if (number != SIGINT && number != SIGTERM)
         return;
-    if (try->canceled)
+    if (trial->canceled)
         _Exit(128 + number);
-    try->canceled = true;
-    try->ended = true;
-    while (!list_empty(&try->waiting)) {
-        struct job *job = LIST_ITEM(try->waiting.next, job, node);
-        timer_stop(&job->pause);
-        list_remove(&job->node);
-        try_end_job(try, job, &try->released, "given back");
-    }
-    try->cancel = (struct order){.crossing = {CROSSING_CANCEL}, .reason = ACKD_CANCEL_SHUTDOWN};
-    runner_send(try->runner, &try->cancel.crossing);
-    runner_flush(try->runner);
+    trial->canceled = true;
+    trial->ended = true;
+    try_end_list(trial, &trial->waiting);
+    try_end_list(trial, &trial->due);
+    trial->cancel = (struct order){.crossing = {CROSSING_CANCEL}, .reason = ACKD_CANCEL_SHUTDOWN};
+    runner_send(trial->runner, &trial->cancel.crossing);
+    runner_flush(trial->runner);
 }
 
-static int try_set_up(struct try *try)
+static int try_set_up(struct trial *trial)
 {
-    ACKD_TRY(plugin_load(try->handler, try->path, NULL, &try->plugin));
-    ACKD_TRY(loop_new("ackd try", &try->loop));
+    ACKD_TRY(plugin_load(trial->handler, trial->path, NULL, &trial->plugin));
+    ACKD_TRY(loop_new("ackd try", &trial->loop));
     struct runner_options options = {
-        .name = "loop 0", .owner = try->loop, .capacity = try->concurrency + 8};
-    ACKD_TRY(runner_new(&options, &try->runner));
-    ACKD_TRY(delivery_pool_new(sizeof(struct job), TRY_FLIGHT_MAX, &try->pool));
-    ACKD_TRY(signals_open(try->loop, try_signal, try, &try->signals));
-    loop_set_turn(try->loop, try_turn, try);
-    try->station = (struct station){.crossing = {CROSSING_START},
-                                    .runner = try->runner,
-                                    .handler = plugin_consumer(try->plugin),
-                                    .consumer = "try",
-                                    .timeout_ms = try->timeout_ms};
-    return plugin_state_new(try->plugin, try->settings, try->setting_count, "-s",
-                            &try->station.state);
+        .name = "loop 0", .owner = trial->loop, .capacity = trial->concurrency + 8};
+    ACKD_TRY(runner_new(&options, &trial->runner));
+    ACKD_TRY(delivery_pool_new(sizeof(struct job), TRY_FLIGHT_MAX, &trial->pool));
+    ACKD_TRY(signals_open(trial->loop, try_signal, trial, &trial->signals));
+    loop_set_turn(trial->loop, try_turn, trial);
+    trial->station = (struct station){.crossing = {CROSSING_START},
+                                      .runner = trial->runner,
+                                      .handler = plugin_consumer(trial->plugin),
+                                      .consumer = "try",
+                                      .timeout_ms = trial->timeout_ms};
+    return plugin_state_new(trial->plugin, trial->settings, trial->setting_count, "-s",
+                            &trial->station.state);
 }
 
-static void try_tear_down(struct try *try)
+static void try_tear_down(struct trial *trial)
 {
-    ackd_error_unref(try->station.error);
-    if (try->plugin != NULL)
-        plugin_state_free(try->plugin, &try->station.state);
-    signals_close(&try->signals);
-    runner_free(&try->runner);
-    if (try->pool != NULL)
-        delivery_pool_free(&try->pool);
-    if (try->loop != NULL)
-        loop_free(&try->loop);
+    ackd_error_unref(trial->station.error);
+    if (trial->plugin != NULL)
+        plugin_state_free(trial->plugin, &trial->station.state);
+    signals_close(&trial->signals);
+    runner_free(&trial->runner);
+    if (trial->pool != NULL)
+        delivery_pool_free(&trial->pool);
+    if (trial->loop != NULL)
+        loop_free(&trial->loop);
 }
 
-static void try_run(struct try *try)
+static void try_run(struct trial *trial)
 {
-    if (runner_start(try->runner) != ACKD_OK) {
+    if (runner_start(trial->runner) != ACKD_OK) {
         command_complain("try");
-        try->status = COMMAND_INTERNAL;
+        trial->status = COMMAND_INTERNAL;
         return;
     }
-    runner_send(try->runner, &try->station.crossing);
-    runner_flush(try->runner);
-    loop_run(try->loop);
-    try->quit = (struct order){.crossing = {CROSSING_QUIT}};
-    runner_send(try->runner, &try->quit.crossing);
-    runner_flush(try->runner);
-    runner_join(try->runner);
+    runner_send(trial->runner, &trial->station.crossing);
+    runner_flush(trial->runner);
+    loop_run(trial->loop);
+    trial->quit = (struct order){.crossing = {CROSSING_QUIT}};
+    runner_send(trial->runner, &trial->quit.crossing);
+    runner_flush(trial->runner);
+    runner_join(trial->runner);
     printf("%" PRIu64 " messages: %" PRIu64 " done, %" PRIu64 " dead, %" PRIu64 " dropped, %" PRIu64
            " given back; %" PRIu64 " retries\n",
-           try->read, try->done, try->dead, try->dropped, try->released, try->retried);
+           trial->read, trial->done, trial->dead, trial->dropped, trial->released, trial->retried);
 }
 
 /* One more value makes a list of it. */
-static int try_setting_again(struct try *try, size_t index, const char *value)
+static int try_setting_again(struct trial *trial, size_t index, const char *value)
 {
     size_t count = 0;
-    while (try->values[index][count] != NULL)
+    while (trial->values[index][count] != NULL)
         count++;
     if (count == TRY_ITEMS_MAX)
         return command_usage("try", "at most %d values of one setting", TRY_ITEMS_MAX);
-    try->values[index][count] = value;
-    try->settings[index].list = true;
+    trial->values[index][count] = value;
+    trial->settings[index].list = true;
     return COMMAND_OK;
 }
 
-static int try_setting(struct try *try, char *text)
+static int try_setting(struct trial *trial, char *text)
 {
     char *equals = strchr(text, '=');
     if (equals == NULL)
         return command_usage("try", "'-s %s' is not KEY=VALUE", text);
     *equals = '\0';
-    for (size_t i = 0; i < try->setting_count; i++) {
-        if (strcmp(try->settings[i].key, text) == 0)
-            return try_setting_again(try, i, equals + 1);
+    for (size_t i = 0; i < trial->setting_count; i++) {
+        if (strcmp(trial->settings[i].key, text) == 0)
+            return try_setting_again(trial, i, equals + 1);
     }
-    if (try->setting_count == TRY_SETTINGS_MAX)
+    if (trial->setting_count == TRY_SETTINGS_MAX)
         return command_usage("try", "at most %d settings", TRY_SETTINGS_MAX);
-    size_t index = try->setting_count++;
-    try->values[index][0] = equals + 1;
-    try->settings[index] = (struct config_setting){.key = text,
-                                                   .values = try->values[index],
-                                                   .file = "-s",
-                                                   .line = (int)index + 1,
-                                                   .column = 1};
+    size_t index = trial->setting_count++;
+    trial->values[index][0] = equals + 1;
+    trial->settings[index] = (struct config_setting){.key = text,
+                                                     .values = trial->values[index],
+                                                     .file = "-s",
+                                                     .line = (int)index + 1,
+                                                     .column = 1};
     return COMMAND_OK;
 }
 
@@ -328,33 +349,33 @@ static int try_number(const char *text, uint32_t max, uint32_t *ret)
     return COMMAND_OK;
 }
 
-static int try_option(struct try *try, int option, char **argv)
+static int try_option(struct trial *trial, int option, char **argv)
 {
     uint32_t number = 0;
     int status = COMMAND_OK;
     switch (option) {
     case 's':
-        return try_setting(try, optarg);
+        return try_setting(trial, optarg);
     case 'a':
-        return try_number(optarg, 1000, &try->attempts);
+        return try_number(optarg, 1000, &trial->attempts);
     case 'n':
-        return try_number(optarg, TRY_FLIGHT_MAX, &try->concurrency);
+        return try_number(optarg, TRY_FLIGHT_MAX, &trial->concurrency);
     case 't':
         status = try_number(optarg, 86400000, &number);
-        try->timeout_ms = number;
+        trial->timeout_ms = number;
         return status;
     case 'p':
-        try->path[0] = optarg;
+        trial->path[0] = optarg;
         return COMMAND_OK;
     case 'j':
-        try->json = true;
+        trial->json = true;
         return COMMAND_OK;
     default:
         return command_bad_option(argv);
     }
 }
 
-static int try_parse(struct try *try, int argc, char **argv)
+static int try_parse(struct trial *trial, int argc, char **argv)
 {
     static const struct option options[] = {{"set", required_argument, NULL, 's'},
                                             {"attempts", required_argument, NULL, 'a'},
@@ -365,14 +386,14 @@ static int try_parse(struct try *try, int argc, char **argv)
                                             {0}};
     int option;
     while ((option = getopt_long(argc, argv, "s:a:n:t:p:j", options, NULL)) != -1) {
-        int status = try_option(try, option, argv);
+        int status = try_option(trial, option, argv);
         if (status != COMMAND_OK)
             return status;
     }
     if (optind == argc)
         return command_usage("try", "it needs the name of a handler, or a path to one");
-    try->handler = argv[optind++];
-    try->input_name = optind < argc ? argv[optind++] : "-";
+    trial->handler = argv[optind++];
+    trial->input_name = optind < argc ? argv[optind++] : "-";
     if (optind < argc)
         return command_usage("try", "'%s' is one argument too many", argv[optind]);
     return COMMAND_OK;
@@ -380,35 +401,37 @@ static int try_parse(struct try *try, int argc, char **argv)
 
 int command_try(int argc, char **argv)
 {
-    struct try *try = calloc(1, sizeof *try);
-    if (try == NULL)
+    struct trial *trial = calloc(1, sizeof *trial);
+    if (trial == NULL)
         return COMMAND_INTERNAL;
-    try->path[0] = ACKD_PLUGINDIR;
-    try->attempts = 5;
-    try->concurrency = 1;
-    list_init(&try->waiting);
-    int status = try_parse(try, argc, argv);
+    trial->path[0] = ACKD_PLUGINDIR;
+    trial->attempts = 5;
+    trial->concurrency = 1;
+    list_init(&trial->waiting);
+    list_init(&trial->due);
+    int status = try_parse(trial, argc, argv);
     if (status == COMMAND_OK) {
-        bool piped = strcmp(try->input_name, "-") == 0;
-        try->input = piped ? stdin : fopen(try->input_name, "re");
-        if (try->input == NULL) {
-            fprintf(stderr, "ackd try: %s cannot be read: %s\n", try->input_name, strerror(errno));
+        bool piped = strcmp(trial->input_name, "-") == 0;
+        trial->input = piped ? stdin : fopen(trial->input_name, "re");
+        if (trial->input == NULL) {
+            fprintf(stderr, "ackd try: %s cannot be read: %s\n", trial->input_name,
+                    strerror(errno));
             status = COMMAND_NO_INPUT;
         }
     }
     system_prepare();
     if (status == COMMAND_OK) {
-        if (try_set_up(try) == ACKD_OK) {
-            try_run(try);
-            status = try->status;
+        if (try_set_up(trial) == ACKD_OK) {
+            try_run(trial);
+            status = trial->status;
         } else {
             command_complain("try");
             status = COMMAND_CONFIG;
         }
-        try_tear_down(try);
+        try_tear_down(trial);
     }
-    if (try->input != NULL && try->input != stdin)
-        fclose(try->input);
-    free(try);
+    if (trial->input != NULL && trial->input != stdin)
+        fclose(trial->input);
+    free(trial);
     return status;
 }

@@ -11,7 +11,7 @@ plugins=$top_builddir/.libs
 
 # gives STATUS PATTERN COMMAND...: it ends with that status, and its output has the pattern.
 gives() {
-    local expected=$1 pattern=$2 status output
+    local expected=$1 pattern=$2 status
     shift 2
     output=$("$@" 2>&1 </dev/null)
     status=$?
@@ -118,6 +118,21 @@ tap_check "try names the line that is not JSON" gives 1 "$work/json:1: .*JSON" \
     "$ackd" try -p "$plugins" --json log "$work/json"
 tap_check "try names a file that is not there" gives 66 "$work/nothing" \
     "$ackd" try -p "$plugins" log "$work/nothing"
+cat >"$work/program" <<'P'
+#!/bin/sh
+mkdir lock || { echo overlapped >&2; exit 1; }
+sleep 0.2
+rmdir lock
+exit 75
+P
+chmod +x "$work/program"
+seq 8 >"$work/lines"
+keeps_to_its_concurrency() {
+    gives 1 '8 messages: 0 done, 8 dead, .* 8 retries' \
+        "$ackd" try -p "$plugins" -a 2 -s command="$work/program" -s directory="$work" exec \
+        "$work/lines" && ! printf '%s' "$output" | grep overlapped
+}
+tap_check "try keeps to its concurrency when it tries again" keeps_to_its_concurrency
 tap_check "try refuses a setting without a value" gives 64 'KEY=VALUE' \
     "$ackd" try -p "$plugins" -s level log "$work/lines"
 tap_done
