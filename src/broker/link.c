@@ -30,7 +30,7 @@ struct link {
     char *name;              /* owned, of the connections */
     struct link_host *hosts; /* owned, shuffled; the names are borrowed */
     size_t host;             /* the next to try */
-    size_t tried;            /* in this round */
+    size_t tried;            /* tries of this round that have failed, or did not live long */
     struct stream *stream;
     struct connection *connection;
     struct list channels;
@@ -196,6 +196,7 @@ void link_fail(struct link *link)
     bool severe = link_is_severe(ackd_error_current());
     bool lived = link->told_up && link_now_ns(link) - link->opened_ns >= LINK_STABLE_MS * NS_PER_MS;
     if (lived) {
+        link->tried = 0;
         backoff_reset(&link->backoff);
         backoff_reset(&link->severe_backoff);
     }
@@ -240,7 +241,6 @@ static void link_opened(struct link *link)
     timer_stop(&link->step);
     link_move(link, LINK_OPEN);
     link->opened_ns = link->received_ns = link_now_ns(link);
-    link->tried = 0;
     link->told_up = true;
     uint64_t heartbeat_ms = (uint64_t)connection_heartbeat_s(link->connection) * 1000;
     if (heartbeat_ms > 0)
@@ -314,7 +314,7 @@ static void link_on_received(void *arg, size_t size)
     link->received_ns = link_now_ns(link);
     connection_received(connection, size);
     struct connection_event event;
-    /* An event may end this connection, or even begin the next. */
+    /* An event may end this connection. */
     while (link->connection == connection && connection_next(connection, &event))
         link_event(link, &event);
     link_flush(link);
