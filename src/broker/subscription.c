@@ -122,9 +122,16 @@ static void subscription_lose(struct subscription *subscription)
 static void subscription_abandon(struct subscription *subscription)
 {
     struct connection *connection = subscription_connection(subscription);
+    int code = ACKD_OK;
+    const struct ackd_error *reason = error_take();
     if (connection != NULL)
-        error_ignore(channel_close(connection, subscription->channel.number, 200, "given up"));
-    subscription_lose(subscription);
+        code = channel_close(connection, subscription->channel.number, 200, "given up");
+    (void)error_give(reason);
+    /* A channel that stays open at the broker would hold its messages for ever. */
+    if (code != ACKD_OK && code != ACKD_E_NOT_OPEN)
+        link_fail(subscription->channel.link);
+    else
+        subscription_lose(subscription);
 }
 
 /* Enter @state, whose request was written with @code, and wait for its answer. */
@@ -185,13 +192,8 @@ static void subscription_activate(struct subscription *subscription)
 /* The broker's basic.cancel: the queue may be gone, or only its process. */
 static void subscription_canceled(struct subscription *subscription)
 {
-    if (subscription->state == SUBSCRIPTION_CANCELING) {
-        timer_stop(&subscription->step);
-        subscription_move(subscription, SUBSCRIPTION_QUIET);
-        return;
-    }
     if (subscription->state != SUBSCRIPTION_ACTIVE)
-        return;
+        return; /* while CANCELING it crossed ours, which is answered all the same */
     struct link *link = subscription->channel.link;
     uint64_t active_ns = loop_now_ns(link_loop(link)) - subscription->active_ns;
     if (active_ns > SUBSCRIPTION_STABLE_MS * NS_PER_MS)
@@ -299,6 +301,8 @@ static void subscription_step_over(struct timer *timer)
         subscription_open(subscription);
     } else if (subscription->state == SUBSCRIPTION_CANCELED) {
         subscription_check(subscription);
+    } else if (link_paused(subscription->channel.link)) {
+        subscription_arm(subscription, SUBSCRIPTION_STEP_MS); /* the answer may be there, unread */
     } else {
         (void)ackd_fail(ACKD_E_TIMEOUT, "no answer while %s",
                         subscription_state_name(subscription->state)); /* B5 */

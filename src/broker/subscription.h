@@ -4,12 +4,18 @@
  * after whatever ended it.
  *
  *   B1  Until subscription_stop it is active, or on its way with a deadline armed, or waits with a
- * timer armed, or the link is down (and then K2 of the link holds). B2  basic.qos precedes
- * basic.consume on every channel; the prefetch is never 0. B3  An epoch is one channel: begun by
- * opened(), ended by lost(). Tags of an epoch mean nothing in another. B4  Each basic.consume uses
- * a consumer tag of its own: RabbitMQ 3.10 answers 541 where a tag is used again after a cancel on
- * a quorum queue. B5  A step that is not answered in time closes its channel, so that a late answer
- * finds nothing.
+ *       timer armed, or the link is down (and then K2 of the link holds).
+ *
+ *   B2  basic.qos precedes basic.consume on every channel; the prefetch is never 0.
+ *
+ *   B3  An epoch is one channel: begun by opened(), ended by lost(). Tags of an epoch mean nothing
+ *       in another.
+ *
+ *   B4  Each basic.consume uses a consumer tag of its own: RabbitMQ 3.10 answers 541 where a tag is
+ *       used again after a cancel on a quorum queue.
+ *
+ *   B5  A step that is not answered in time closes its channel, so that a late answer finds
+ *       nothing. While reading is paused it is not known to be late.
  */
 #ifndef ACKD_BROKER_SUBSCRIPTION_H
 #define ACKD_BROKER_SUBSCRIPTION_H
@@ -24,7 +30,7 @@ enum subscription_state {
 
 struct subscription;
 
-/* What the owner hears. During lost() and failed() the reason is the current error. */
+/* What the owner hears. During lost() the reason is the current error. */
 struct subscription_events {
     void (*opened)(void *arg); /* a channel is open: tags start at 1 */
     void (*active)(uint32_t messages, uint32_t consumers, void *arg); /* consume-ok */

@@ -196,7 +196,7 @@ bool broker_is_closed(const struct broker *broker)
 void broker_hold(struct broker *broker, uint64_t size)
 {
     broker->held += size;
-    if (broker->held > broker->held_max)
+    if (broker->held > broker->held_max && !broker->draining)
         link_pause(broker->consuming);
 }
 
@@ -206,6 +206,12 @@ void broker_let_go(struct broker *broker, uint64_t size)
     broker->held -= size;
     if (broker->held <= broker->held_max / 2)
         link_resume(broker->consuming);
+}
+
+void broker_drain(struct broker *broker)
+{
+    broker->draining = true;
+    link_resume(broker->consuming);
 }
 
 void broker_flush(struct broker *broker)

@@ -29,6 +29,7 @@ struct broker {
     struct topology *topology;
     uint64_t held;     /* bytes of bodies held now */
     uint64_t held_max; /* above it reading stops; below the half of it reading goes on */
+    bool draining;     /* no consumer takes more: what still comes must be read, to the answer */
     bool was_up;       /* the consuming link has been up */
     bool tried;        /* ... or a try has failed */
 };
@@ -49,6 +50,8 @@ bool broker_is_closed(const struct broker *broker);
 /* Bytes came into memory, or left it. */
 void broker_hold(struct broker *broker, uint64_t size);
 void broker_let_go(struct broker *broker, uint64_t size);
+/* Read on, whatever is held: answers to a cancel stand behind what is bounded by the prefetch. */
+void broker_drain(struct broker *broker);
 void broker_flush(struct broker *broker);
 
 #endif

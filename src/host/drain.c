@@ -232,6 +232,8 @@ void drain_begin(struct host *host)
     drain_enter(host, DRAIN_FINISHING);
     drain_arm(host, &drain->soft, budget_ms * config_shutdown_soft_percent(host->config) / 100);
     drain_arm(host, &drain->hard, budget_ms);
+    list_for_each (node, &host->brokers)
+        broker_drain(LIST_ITEM(node, broker, node));
     list_for_each (node, &host->consumers)
         drain_stop_consuming(LIST_ITEM(node, consumer, node));
     for (size_t i = 0; i < host->runner_count && drain_starting(host) > 0; i++) {
