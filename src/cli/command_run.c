@@ -25,9 +25,9 @@ static int command_run_host(struct config *config)
         return code == ACKD_E_INTERNAL || code == ACKD_E_NOMEM ? COMMAND_INTERNAL : COMMAND_CONFIG;
     }
     int status = host_run(host);
-    if (status == HOST_EXIT_FORCED) {
-        /* A handler may still run: no destructor may pull its memory away, and its programs
-         * would outlive it. */
+    if (status != HOST_EXIT_OK) {
+        /* A loop may still run: no destructor may pull its memory away, and its programs would
+         * outlive it. */
         process_kill_all();
         logsink_close();
         _exit(status);

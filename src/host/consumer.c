@@ -137,6 +137,8 @@ static void consumer_dead_letter_done(struct topology_wish *wish, int code)
         consumer_subscribe(consumer);
         return;
     }
+    if (consumer->stopping)
+        return;
     consumer_pause(consumer, "paused", "the dead-letter queue is not to be had");
     if (!timer_armed(&consumer->start_again))
         consumer_arm_start_again(consumer, CONSUMER_START_AGAIN_MAX_MS);
@@ -187,7 +189,7 @@ static void consumer_started(struct consumer *consumer, struct station *station)
     ackd_assert(consumer->stations_starting > 0);
     consumer->stations_starting--;
     station->started = station->code == ACKD_OK;
-    if (!station->started) {
+    if (!station->started && !consumer->stopping) {
         char what[160];
         (void)error_give(ackd_error_ref(station->error));
         snprintf(what, sizeof what, "start() of handler '%.64s' failed, again in %" PRIu64 " ms",

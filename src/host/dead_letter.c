@@ -31,15 +31,19 @@ struct dead_letter {
 /* Headers of the original that must not be on a copy. */
 static bool dead_letter_drops(const struct ackd_header *header)
 {
-    static const char *const names[] = {"CC", "BCC", "x-death", "x-delivery-count", "x-ackd-id"};
-    static const char first_death[] = "x-first-death-";
+    static const char *const names[] = {"CC", "BCC", "x-death", "x-delivery-count"};
+    static const char *const prefixes[] = {"x-first-death-", "x-ackd-"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strlen(names[i]) == header->name_size &&
             memcmp(names[i], header->name, header->name_size) == 0)
             return true;
     }
-    return header->name_size > strlen(first_death) &&
-           memcmp(header->name, first_death, strlen(first_death)) == 0;
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
+        if (header->name_size > strlen(prefixes[i]) &&
+            memcmp(header->name, prefixes[i], strlen(prefixes[i])) == 0)
+            return true;
+    }
+    return false;
 }
 
 /* The encoded headers without those: entries are copied as they stand. */

@@ -6,7 +6,7 @@
  * It keeps the body, the type, the ids, the time, the priority and the publisher's headers. It
  * drops what would act on the copy: CC and BCC (they duplicate), x-death and its like (a cycle
  * check could drop it), user-id (RabbitMQ closes the channel with 406 where it is not ours) and
- * expiration.
+ * expiration. What a former dead letter told (x-ackd-...) goes too: this one has its own story.
  */
 #ifndef ACKD_HOST_DEAD_LETTER_H
 #define ACKD_HOST_DEAD_LETTER_H

@@ -59,7 +59,7 @@ struct host {
 ACKD_MUST_CHECK int host_new(struct config *config, struct host **ret_host);
 /* Run until a signal ends it. Returns the exit status. */
 int host_run(struct host *host);
-/* Not after HOST_EXIT_FORCED: handlers may still run. */
+/* Only after HOST_EXIT_OK, or without host_run: else loops may still run. */
 void host_free(struct host **host);
 
 /* Begin to stop, or hurry: what a signal does. */

@@ -6,8 +6,11 @@
  * it. The broker thread sends and receives; everything else happens on the runner's own loop.
  *
  *   H1  What was sent comes back exactly once, but for CROSSING_QUIT.
+ *
  *   H2  A job comes back only after its handler, the handler's children and its deferred calls have
- * ended. H3  Between runner_send and runner_receive a job belongs to the runner.
+ *       ended.
+ *
+ *   H3  Between runner_send and runner_receive a job belongs to the runner.
  */
 #ifndef ACKD_HOST_RUNNER_H
 #define ACKD_HOST_RUNNER_H
@@ -32,8 +35,8 @@ struct station {
     size_t stack_size;              /* 0: the runner's */
     int code;                       /* of the last start() or stop() */
     const struct ackd_error *error; /* owned */
-    struct list hook;               /* in the runner\'s list, while start() or stop() runs */
-    struct ackd_task *task;         /* of the hook; the runner\'s */
+    struct list hook;               /* in the runner's list, while start() or stop() runs */
+    struct ackd_task *task;         /* of the hook; the runner's */
     uint32_t running;               /* the broker thread's count of jobs here */
     bool started;
 };

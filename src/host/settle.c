@@ -44,6 +44,8 @@ void settle_answer(struct consumer *consumer, struct job *job, enum ledger_answe
     }
     ackd_assert(code == ACKD_OK);
     consumer->settled = true;
+    if (answer == LEDGER_ACK && job->message.attempt > 1)
+        attempts_done(&consumer->attempts, job_fingerprint(job));
     if (job->state != JOB_ABANDONED)
         consumer_move(consumer, job, JOB_SETTLED);
 }
@@ -118,19 +120,22 @@ void settle_dead(struct consumer *consumer, struct job *job, const struct ackd_e
     dead_letter_publish(letter);
 }
 
-/* Given back with an error that is not the message's: wait, so that it cannot spin. */
+/* Given back, not counted as an attempt. Where we do not stop, it waits, so that it cannot spin. */
 static void settle_release(struct consumer *consumer, struct job *job)
 {
-    if (job->failed_during_shutdown)
+    if (job->failed_during_shutdown) {
         metric_add(&consumer->metrics, METRIC_failures_during_shutdown, 1);
-    if (job->error == NULL || job->failed_during_shutdown) {
+        settle_log(job, ACKD_LOG_WARNING, "release", "failed when asked to stop, and goes back",
+                   job->error, 0);
+    }
+    if (job->error == NULL || consumer->stopping) {
         settle_answer(consumer, job, LEDGER_RELEASE);
         return;
     }
     uint32_t failures = attempts_failed(&consumer->attempts, job_fingerprint(job));
     uint64_t pause_ms = attempts_pause_ms(failures);
-    settle_log(job, ACKD_LOG_WARNING, "release", "it could not be started and goes back",
-               job->error, pause_ms);
+    settle_log(job, ACKD_LOG_WARNING, "release", "not handled, and goes back", job->error,
+               pause_ms);
     settle_later(consumer, job, LEDGER_RELEASE, pause_ms);
 }
 
@@ -202,8 +207,6 @@ void settle_verdict(struct consumer *consumer, struct job *job)
     }
     switch (job->verdict) {
     case ACKD_VERDICT_DONE:
-        if (job->message.attempt > 1)
-            attempts_done(&consumer->attempts, job_fingerprint(job));
         settle_answer(consumer, job, LEDGER_ACK);
         break;
     case ACKD_VERDICT_RETRY:
