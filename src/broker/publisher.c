@@ -27,9 +27,8 @@ struct publisher {
     uint64_t sequence;       /* of the last publish on this channel */
     struct list waiting;     /* not yet sent, in order */
     struct list unconfirmed; /* sent, by sequence */
-    size_t pending;
-    struct timer deadline; /* of the step, or the next try to open a channel */
-    struct timer patience; /* of the oldest request */
+    struct timer deadline;   /* of the step, or the next try to open a channel */
+    struct timer patience;   /* of the oldest request, or for one that cannot be written */
 };
 
 static struct publisher_request *publisher_first(struct list *list)
@@ -48,12 +47,9 @@ static void publisher_arm(struct publisher *publisher, struct timer *timer, uint
 }
 
 /* P1: the one place that ends a request. */
-static void publisher_finish(struct publisher *publisher, struct publisher_request *request,
-                             int code)
+static void publisher_finish(struct publisher_request *request, int code)
 {
     list_remove(&request->node);
-    ackd_assert(publisher->pending > 0);
-    publisher->pending--;
     request->done(request, code);
 }
 
@@ -69,6 +65,14 @@ static int publisher_send(struct publisher *publisher, struct publisher_request 
                            request->header_count + 1, request->body);
 }
 
+/* Each list is in the order of publishing, so its first is the one that has waited longest (P4). */
+static void publisher_sent(struct publisher *publisher, struct publisher_request *request)
+{
+    request->sequence = ++publisher->sequence;
+    list_remove(&request->node);
+    list_append(&publisher->unconfirmed, &request->node);
+}
+
 /* Send what waits, as far as it goes. */
 static void publisher_go_on(struct publisher *publisher)
 {
@@ -77,14 +81,12 @@ static void publisher_go_on(struct publisher *publisher)
         struct publisher_request *request = publisher_first(&publisher->waiting);
         int code = publisher_send(publisher, request);
         if (code == ACKD_E_FULL)
-            return; /* the socket is behind: again when a confirm or the next request comes */
+            return; /* the socket is behind: again when a confirm comes */
         if (code != ACKD_OK) {
-            publisher_finish(publisher, request, code);
+            publisher_finish(request, code);
             continue;
         }
-        request->sequence = ++publisher->sequence;
-        list_remove(&request->node);
-        list_append(&publisher->unconfirmed, &request->node);
+        publisher_sent(publisher, request);
     }
 }
 
@@ -112,7 +114,7 @@ static void publisher_lose(struct publisher *publisher)
     while (!list_empty(&publisher->unconfirmed)) {
         (void)error_give(ackd_error_ref(reason));
         int code = ackd_wrap(ACKD_E_DISCONNECTED, "the channel ended before the confirm");
-        publisher_finish(publisher, publisher_first(&publisher->unconfirmed), code);
+        publisher_finish(publisher_first(&publisher->unconfirmed), code);
     }
     (void)error_give(reason);
 }
@@ -135,7 +137,7 @@ static void publisher_confirmed(struct publisher *publisher, const struct connec
         else if (!taken)
             code = ackd_fail(ACKD_E_NACKED, "queue '%s' did not take the message",
                              request->routing_key);
-        publisher_finish(publisher, request, code);
+        publisher_finish(request, code);
     }
 }
 
@@ -201,14 +203,15 @@ static void publisher_event(struct link_channel *channel, const struct connectio
 static void publisher_up(struct link_channel *channel)
 {
     struct publisher *publisher = LIST_ITEM(channel, publisher, channel);
-    publisher->blocked = false;
     if (publisher->step == PUBLISHER_NO_CHANNEL)
         publisher_open(publisher);
 }
 
 static void publisher_down(struct link_channel *channel)
 {
-    publisher_lose(LIST_ITEM(channel, publisher, channel));
+    struct publisher *publisher = LIST_ITEM(channel, publisher, channel);
+    publisher->blocked = false; /* that was said of this connection */
+    publisher_lose(publisher);
 }
 
 static void publisher_deadline_over(struct timer *timer)
@@ -230,7 +233,7 @@ static void publisher_expire(struct publisher *publisher, struct list *list, uin
         int code =
             ackd_fail(ACKD_E_TIMEOUT, "not confirmed within %d s%s", PUBLISHER_WAIT_MS / 1000,
                       publisher->blocked ? ": the broker blocks publishes" : "");
-        publisher_finish(publisher, publisher_first(list), code);
+        publisher_finish(publisher_first(list), code);
     }
 }
 
@@ -243,6 +246,7 @@ static void publisher_patience_over(struct timer *timer)
 {
     struct publisher *publisher = LIST_ITEM(timer, publisher, patience);
     uint64_t now_ns = publisher_now_ns(publisher);
+    publisher_go_on(publisher); /* what cannot be written ends with the reason */
     publisher_expire(publisher, &publisher->unconfirmed, now_ns);
     publisher_expire(publisher, &publisher->waiting, now_ns);
     uint64_t sent_ns = publisher_oldest_ns(&publisher->unconfirmed);
@@ -290,40 +294,34 @@ void publisher_publish(struct publisher *publisher, struct publisher_request *re
     request->sequence = 0;
     request->deadline_ns = timer_after_ms(publisher_now_ns(publisher), PUBLISHER_WAIT_MS);
     list_append(&publisher->waiting, &request->node);
-    publisher->pending++;
     if (!timer_armed(&publisher->patience))
         publisher_arm(publisher, &publisher->patience, request->deadline_ns);
-    /* A failure to write ends the request, and done() must not be called in here (P1). */
-    if (publisher->step == PUBLISHER_READY && !publisher->blocked) {
-        if (publisher_send(publisher, request) == ACKD_OK) {
-            request->sequence = ++publisher->sequence;
-            list_remove(&request->node);
-            list_append(&publisher->unconfirmed, &request->node);
-        }
-    }
+    if (publisher->step != PUBLISHER_READY || publisher->blocked ||
+        publisher_first(&publisher->waiting) != request)
+        return;
+    int code = publisher_send(publisher, request);
+    if (code == ACKD_OK)
+        publisher_sent(publisher, request);
+    else if (code != ACKD_E_FULL) /* it ends with that, but done() is not for in here (P1) */
+        publisher_arm(publisher, &publisher->patience, publisher_now_ns(publisher));
 }
 
-static void publisher_give_up_list(struct publisher *publisher, struct list *list)
+static void publisher_give_up_list(struct list *list)
 {
     while (!list_empty(list)) {
         int code = ackd_fail(ACKD_E_TIMEOUT, "the confirm is not waited for any longer");
-        publisher_finish(publisher, publisher_first(list), code);
+        publisher_finish(publisher_first(list), code);
     }
 }
 
 void publisher_give_up(struct publisher *publisher)
 {
-    publisher_give_up_list(publisher, &publisher->unconfirmed);
-    publisher_give_up_list(publisher, &publisher->waiting);
+    publisher_give_up_list(&publisher->unconfirmed);
+    publisher_give_up_list(&publisher->waiting);
 }
 
 void publisher_block(struct publisher *publisher, bool blocked)
 {
     publisher->blocked = blocked;
     publisher_go_on(publisher);
-}
-
-size_t publisher_pending(const struct publisher *publisher)
-{
-    return publisher->pending;
 }

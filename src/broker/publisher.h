@@ -3,10 +3,13 @@
  * publisher - messages that count as published only when the broker has confirmed them.
  *
  *   P1  done() is called exactly once for each request, never from inside publisher_publish.
+ *
  *   P2  ACKD_OK means: routed to a queue and confirmed. Anything else means: not known to be safe.
+ *
  *   P3  Publishes are mandatory; a return precedes its confirm and is matched by the header
- * x-ackd-id, so that one returned message can never be taken for another one's confirm. P4  A
- * request waits at most PUBLISHER_WAIT_MS, sent or not.
+ *       x-ackd-id, so that one returned message can never be taken for another one's confirm.
+ *
+ *   P4  A request waits at most PUBLISHER_WAIT_MS, sent or not.
  */
 #ifndef ACKD_BROKER_PUBLISHER_H
 #define ACKD_BROKER_PUBLISHER_H
@@ -44,7 +47,5 @@ void publisher_publish(struct publisher *publisher, struct publisher_request *re
 void publisher_block(struct publisher *publisher, bool blocked);
 /* Wait for no confirm any more: done() is called for all that is not done, with ACKD_E_TIMEOUT. */
 void publisher_give_up(struct publisher *publisher);
-/* Requests that are not done. */
-size_t publisher_pending(const struct publisher *publisher);
 
 #endif
