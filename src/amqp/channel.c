@@ -23,6 +23,29 @@
 
 enum { CHANNEL_SLOTS_MIN = 16 };
 
+/* Whether each number has been used, so that those of old come again (N2). */
+static bool channel_wraps(const struct connection *connection)
+{
+    if (connection->channel_count <= connection->channel_max)
+        return false;
+    for (size_t i = 1; i < connection->channel_count; i++)
+        if (connection->channels[i].state == CHANNEL_FREE ||
+            connection->channels[i].state == CHANNEL_ENDED)
+            return false;
+    return true;
+}
+
+/* The retired number behind the one that was opened last: it has been left alone the longest. */
+static uint16_t channel_retired_number(const struct connection *connection)
+{
+    for (size_t i = 0; i < connection->channel_max; i++) {
+        size_t number = 1 + (connection->channel_opened + i) % connection->channel_max;
+        if (connection->channels[number].state == CHANNEL_RETIRED)
+            return (uint16_t)number;
+    }
+    return 0;
+}
+
 uint16_t channel_free_number(const struct connection *connection)
 {
     for (size_t i = 1; i < connection->channel_count; i++)
@@ -30,7 +53,7 @@ uint16_t channel_free_number(const struct connection *connection)
             connection->channels[i].state == CHANNEL_ENDED)
             return (uint16_t)i;
     size_t next = connection->channel_count == 0 ? 1 : connection->channel_count;
-    return next <= connection->channel_max ? (uint16_t)next : 0;
+    return next <= connection->channel_max ? (uint16_t)next : channel_retired_number(connection);
 }
 
 /* Slots up to @number. They never go away: a frame may come for each (I1). */
@@ -86,11 +109,13 @@ int channel_open(struct connection *connection, uint16_t number)
                          connection->channel_max);
     ACKD_TRY(channel_make_slot(connection, number));
     struct channel *channel = &connection->channels[number];
-    if (channel->state != CHANNEL_FREE && channel->state != CHANNEL_ENDED)
+    if (channel->state != CHANNEL_FREE && channel->state != CHANNEL_ENDED &&
+        !(channel->state == CHANNEL_RETIRED && channel_wraps(connection)))
         return channel_not_open(connection, number);
     amqp_channel_open_t method = {0};
     ACKD_TRY(channel_write(connection, number, AMQP_CHANNEL_OPEN_METHOD, &method));
     *channel = (struct channel){.state = CHANNEL_OPENING, .number = number};
+    connection->channel_opened = number;
     return ACKD_OK;
 }
 

@@ -8,8 +8,9 @@
  *
  *   N1  Nothing but close-ok is written after a close was written or read (A5 of the promises).
  *
- *   N2  A channel number that was closed by the server is not used again on this connection, and
- *       whatever else comes for it is ignored. Its close-ok is written once.
+ *   N2  A channel number that was closed by the server is not used again on this connection until
+ *       every other one has been; whatever else comes for it is ignored. Its close-ok is written
+ *       once.
  *
  *   N3  Memory before the login is done is bounded by 16 KiB of input; after that by the limits
  *       given.

@@ -88,7 +88,8 @@ struct connection {
     struct buffer output;
     amqp_pool_t methods; /* what the method at hand was decoded into */
     struct channel *channels;
-    size_t channel_count; /* slots; number 0 is there and never used */
+    size_t channel_count;    /* slots; number 0 is there and never used */
+    uint16_t channel_opened; /* the number of the last channel.open; 0: none */
     struct fragment fragment;
     bool space_is_body; /* what connection_space gave last */
     bool body_goes_on;  /* behind the fragment at hand the same body is likely to go on */

@@ -229,6 +229,41 @@ START_TEST(test_a_full_output_takes_all_or_nothing)
 }
 END_TEST
 
+static void close_by_server(uint16_t channel)
+{
+    amqp_channel_close_t close = {.reply_code = 404};
+    server_say(&server, channel, AMQP_CHANNEL_CLOSE_METHOD, &close);
+    server_expect(&server, CHANNEL_CLOSED);
+}
+
+/* N2: or a queue that is missing for a day would leave no number to anybody. */
+START_TEST(test_numbers_come_again_when_all_have_been_used)
+{
+    server_init(&server);
+    server.channel_max = 3;
+    server_log_in(&server);
+    server_open_channel(&server, 1); /* and stays */
+    for (uint16_t number = 2; number <= 3; number++) {
+        ck_assert_int_eq(channel_free_number(server.connection), number);
+        server_open_channel(&server, number);
+        close_by_server(number);
+        if (number == 2)
+            ck_assert_int_eq(channel_open(server.connection, 2), ACKD_E_NOT_OPEN);
+    }
+    for (int round = 0; round < 3; round++) {
+        for (uint16_t number = 2; number <= 3; number++) {
+            ck_assert_int_eq(channel_free_number(server.connection), number);
+            server_open_channel(&server, number);
+            close_by_server(number);
+        }
+    }
+    server_open_channel(&server, 2);
+    server_open_channel(&server, 3);
+    ck_assert_int_eq(channel_free_number(server.connection), 0);
+    server_fini(&server);
+}
+END_TEST
+
 START_TEST(test_nothing_is_sent_on_a_channel_that_is_not_open)
 {
     struct properties none = {.delivery_mode = -1, .priority = -1};
@@ -266,6 +301,7 @@ Suite *test_suite(void)
     tcase_add_test(tc, test_a_published_body_is_cut_to_frame_max);
     tcase_add_test(tc, test_headers_beyond_frame_max_are_not_published);
     tcase_add_test(tc, test_a_full_output_takes_all_or_nothing);
+    tcase_add_test(tc, test_numbers_come_again_when_all_have_been_used);
     tcase_add_test(tc, test_nothing_is_sent_on_a_channel_that_is_not_open);
     suite_add_tcase(suite, tc);
     return suite;
