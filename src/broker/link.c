@@ -49,12 +49,6 @@ struct link {
     struct backoff severe_backoff;
 };
 
-static const char *const link_state_names[] = {
-#define LINK_STATE(name, text) text,
-#include "broker/link.def"
-#undef LINK_STATE
-};
-
 /* Which states may follow which (K1): a bit for each. */
 #define LINK_BIT(state) (1U << (state))
 static const unsigned link_moves[] = {
@@ -71,12 +65,6 @@ static void link_move(struct link *link, enum link_state state)
 {
     ackd_assert(link_moves[link->state] & LINK_BIT(state));
     link->state = state;
-}
-
-const char *link_state_name(enum link_state state)
-{
-    ackd_assert((size_t)state < sizeof link_state_names / sizeof link_state_names[0]);
-    return link_state_names[state];
 }
 
 enum link_state link_state(const struct link *link)

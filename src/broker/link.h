@@ -102,7 +102,6 @@ bool link_paused(const struct link *link);
 void link_fail(struct link *link);
 
 enum link_state link_state(const struct link *link);
-const char *link_state_name(enum link_state state);
 /* "127.0.0.1:5672" while there is a connection. */
 const char *link_peer(const struct link *link);
 const char *link_server(const struct link *link);

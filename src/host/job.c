@@ -8,18 +8,6 @@
 
 #include "base/assert.h"
 
-static const char *const job_state_names[] = {
-#define JOB_STATE(name, text) text,
-#include "host/job.def"
-#undef JOB_STATE
-};
-
-const char *job_state_name(enum job_state state)
-{
-    ackd_assert(state < JOB_STATE_COUNT);
-    return job_state_names[state];
-}
-
 struct job *job_init(struct delivery *delivery, struct consumer *consumer,
                      const char *consumer_name, const char *queue)
 {

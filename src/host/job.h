@@ -40,7 +40,6 @@ struct crossing {
 
 struct station;
 struct consumer;
-struct dead_letter;
 
 enum { JOB_FIELDS = 4 };
 
@@ -53,9 +52,8 @@ struct job {
     struct consumer *consumer;
     struct delivery *delivery;
     struct ackd_message message;
-    struct timer pause;              /* while PAUSING */
-    enum ledger_answer answer;       /* after the pause */
-    struct dead_letter *dead_letter; /* while PUBLISHING */
+    struct timer pause;        /* while PAUSING */
+    enum ledger_answer answer; /* after the pause */
 
     struct station *station; /* where it runs */
     struct list running;     /* the runner's list */
@@ -70,7 +68,6 @@ struct job {
     bool failed_during_shutdown;
 };
 
-const char *job_state_name(enum job_state state);
 /* Make the job of @delivery in its extra memory. */
 struct job *job_init(struct delivery *delivery, struct consumer *consumer,
                      const char *consumer_name, const char *queue);

@@ -86,7 +86,6 @@ static void settle_dead_done(struct dead_letter *letter, struct job *job, int co
 {
     struct consumer *consumer = job->consumer;
     dead_letter_free(&letter);
-    job->dead_letter = NULL;
     metric_add(&consumer->metrics,
                code == ACKD_OK ? METRIC_publishes_confirmed : METRIC_publishes_failed, 1);
     if (code == ACKD_OK) {
@@ -116,7 +115,6 @@ void settle_dead(struct consumer *consumer, struct job *job, const struct ackd_e
         return;
     }
     consumer_move(consumer, job, JOB_PUBLISHING);
-    job->dead_letter = letter;
     dead_letter_publish(letter);
 }
 
