@@ -63,3 +63,18 @@ int command_load_config(const char *name, const char *file, struct config **ret_
     }
     return code == ACKD_OK ? COMMAND_OK : COMMAND_CONFIG;
 }
+
+int command_only_file(int argc, char **argv, const char **ret_file)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
+    int option;
+    *ret_file = command_default_file();
+    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
+        if (option != 'c')
+            return command_bad_option(argv);
+        *ret_file = optarg;
+    }
+    if (optind < argc)
+        return command_usage(argv[0], "'%s' is one argument too many", argv[optind]);
+    return COMMAND_OK;
+}

@@ -36,6 +36,8 @@ void command_complain(const char *name);
  * COMMAND_CONFIG.
  */
 int command_load_config(const char *name, const char *file, struct config **ret_config);
+/* The arguments of a command that takes nothing but -c FILE. Returns COMMAND_OK or COMMAND_USAGE. */
+int command_only_file(int argc, char **argv, const char **ret_file);
 /* The file that counts unless -c names one. */
 const char *command_default_file(void);
 

@@ -3,7 +3,6 @@
 #include <config.h>
 
 #include <ackd/error.h>
-#include <getopt.h>
 #include <stdio.h>
 
 #include "cli/command.h"
@@ -44,18 +43,11 @@ static void command_check_none(const char *file, size_t *wrong)
 
 int command_check(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
-    const char *file = command_default_file();
-    int option;
-    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
-        if (option != 'c')
-            return command_bad_option(argv);
-        file = optarg;
-    }
-    if (optind < argc)
-        return command_usage(argv[0], "'%s' is one argument too many", argv[optind]);
+    const char *file = NULL;
     struct config *config = NULL;
-    int status = command_load_config(argv[0], file, &config);
+    int status = command_only_file(argc, argv, &file);
+    if (status == COMMAND_OK)
+        status = command_load_config(argv[0], file, &config);
     if (status != COMMAND_OK)
         return status;
     size_t count = 0;

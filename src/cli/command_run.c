@@ -3,7 +3,6 @@
 #include <config.h>
 
 #include <ackd/error.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -38,19 +37,12 @@ static int command_run_host(struct config *config)
 
 int command_run(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
-    const char *file = command_default_file();
-    int option;
-    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
-        if (option != 'c')
-            return command_bad_option(argv);
-        file = optarg;
-    }
-    if (optind < argc)
-        return command_usage(argv[0], "'%s' is one argument too many", argv[optind]);
+    const char *file = NULL;
     struct config *config = NULL;
     system_prepare();
-    int status = command_load_config(argv[0], file, &config);
+    int status = command_only_file(argc, argv, &file);
+    if (status == COMMAND_OK)
+        status = command_load_config(argv[0], file, &config);
     if (status != COMMAND_OK)
         return status;
     log_set_level((enum ackd_log_level)config_log_level(config));
