@@ -2,9 +2,10 @@
 /*
  * log - one line per event, with fields.
  *
- * Where lines go is the host's affair: the journal with its fields, logfmt or JSON. A line of a
- * handler also carries the consumer, the delivery and the task it comes from. Never blocks: a line
- * that cannot be written is counted and dropped. Control characters in texts are escaped.
+ * Where lines go is the host's affair: the journal with its fields, logfmt or JSON. A line
+ * written while a message is handled, by its children too, also carries the consumer, the queue,
+ * the tag and the message's id. Never blocks: a line that cannot be written is counted and dropped.
+ * Control characters in texts are escaped.
  *
  *     ackd_log_info("reserved", "%d items for order %s", count, id);
  *     ackd_log_event(ACKD_LOG_WARNING, "slow", ACKD_FIELDS(ACKD_FIELD_INT("ms", ms)), "stock is
