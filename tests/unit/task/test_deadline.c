@@ -3,6 +3,11 @@
 
 #include <string.h>
 #include <time.h>
+#ifdef HAVE_VALGRIND_VALGRIND_H
+#include <valgrind/valgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#endif
 
 #include "base/random.h"
 #include "base/timer.h"
@@ -289,7 +294,8 @@ START_TEST(rule_d11_a_limit_more_costs_little_where_there_are_many)
 {
     uint64_t each_ns = 0;
     ck_assert_int_eq(world_run(hold_many_limits, &each_ns), ACKD_OK);
-    ck_assert_uint_le(each_ns, 20000); /* the rule says 1 us; this machine may be busy */
+    if (!RUNNING_ON_VALGRIND)
+        ck_assert_uint_le(each_ns, 20000); /* the rule says 1 us; this machine may be busy */
 }
 END_TEST
 
