@@ -11,6 +11,8 @@ most=2300 # little more than it takes: a change that makes a message dearer is s
 command -v valgrind >/dev/null || tap_skip_all "no valgrind"
 reason=$("$program" 100) || tap_skip_all "the simulation does not run here"
 [ -z "$reason" ] || tap_skip_all "$reason"
+valgrind --tool=none -q "$program" 10 >/dev/null 2>&1 ||
+    tap_skip_all "this Valgrind cannot read what this compiler wrote"
 
 # instructions_for COUNT: what the daemon executed to consume so many messages.
 instructions_for() {
