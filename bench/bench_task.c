@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench_task - what the runtime costs, beside what ucontext and threads cost in the same run.
- *
- * Each figure is the median of several rounds; the contestants take turns. Nanoseconds move from
- * machine to machine, so what counts is the ratio to the contestant. With --json for scripts; with
+ * bench_task - what the runtime costs, beside what ucontext and threads cost in the same run. With
  * a name only what has it in its own.
  */
 #include <config.h>
@@ -14,28 +11,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <ucontext.h>
 
 #include "base/timer.h"
+#include "figure.h"
 #include "task/scheduler.h"
 
-enum { ROUNDS = 9, CALIBRATE_NS = 20000000 };
+enum { CALIBRATE_NS = 20000000 };
 
 static struct scheduler *scheduler;
 static uint64_t virtual_ns; /* what the scheduler's clock says besides the real one */
 
-static uint64_t clock_ns(clockid_t id)
-{
-    struct timespec now;
-    clock_gettime(id, &now);
-    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 static uint64_t bench_now(void *arg)
 {
     (void)arg;
-    return clock_ns(CLOCK_MONOTONIC) + virtual_ns;
+    return figure_clock_ns(CLOCK_MONOTONIC) + virtual_ns;
 }
 
 _Noreturn static void die(const char *what)
@@ -208,6 +198,116 @@ static void bench_scope(unsigned long count)
     run_all();
 }
 
+static int acquire_and_release(void *arg)
+{
+    unsigned long count = *(const unsigned long *)arg;
+    struct ackd_semaphore semaphore;
+    ACKD_TRY(ackd_semaphore_init(&semaphore, "bench", 1, 1));
+    for (unsigned long i = 0; i < count; i++) {
+        ACKD_TRY(ackd_semaphore_acquire(&semaphore));
+        ACKD_TRY(ackd_semaphore_release(&semaphore));
+    }
+    ackd_semaphore_fini(&semaphore);
+    return ACKD_OK;
+}
+
+static void bench_semaphore(unsigned long count)
+{
+    spawn_root(acquire_and_release, &count);
+    run_all();
+}
+
+static int lock_and_unlock(void *arg)
+{
+    unsigned long count = *(const unsigned long *)arg;
+    struct ackd_mutex mutex;
+    ackd_mutex_init(&mutex, "bench");
+    for (unsigned long i = 0; i < count; i++) {
+        ACKD_TRY(ackd_mutex_lock(&mutex));
+        ACKD_TRY(ackd_mutex_unlock(&mutex));
+    }
+    ackd_mutex_fini(&mutex);
+    return ACKD_OK;
+}
+
+static void bench_mutex(unsigned long count)
+{
+    spawn_root(lock_and_unlock, &count);
+    run_all();
+}
+
+struct parcels {
+    struct ackd_mailbox *mailbox;
+    unsigned long count;
+};
+
+static int send_parcels(void *arg)
+{
+    struct parcels *parcels = arg;
+    for (unsigned long i = 0; i < parcels->count; i++)
+        ACKD_TRY(ackd_mailbox_send(parcels->mailbox, arg));
+    return ackd_mailbox_complete(parcels->mailbox, ACKD_OK) ? ACKD_OK : ACKD_E_CLOSED;
+}
+
+static int receive_parcels(void *arg)
+{
+    const struct parcels *parcels = arg;
+    void *item;
+    for (unsigned long i = 0; i < parcels->count; i++)
+        ACKD_TRY(ackd_mailbox_receive(parcels->mailbox, &item));
+    return ACKD_OK;
+}
+
+/* From one task to another, 64 of room. */
+static void bench_mailbox(unsigned long count)
+{
+    const struct ackd_mailbox_options options = {.name = "bench", .capacity = 64};
+    struct parcels parcels = {.count = count};
+    if (ackd_mailbox_new(&options, &parcels.mailbox) != ACKD_OK)
+        die("mailbox");
+    spawn_root(send_parcels, &parcels);
+    spawn_root(receive_parcels, &parcels);
+    run_all();
+    ackd_mailbox_free(&parcels.mailbox);
+}
+
+static int resolve_and_await(void *arg)
+{
+    unsigned long count = *(const unsigned long *)arg;
+    for (unsigned long i = 0; i < count; i++) {
+        struct ackd_promise *promise;
+        void *value;
+        ACKD_TRY(ackd_promise_new("bench", &promise));
+        if (!ackd_promise_resolve(promise, arg))
+            return ACKD_E_INTERNAL;
+        ACKD_TRY(ackd_promise_take(&promise, &value));
+    }
+    return ACKD_OK;
+}
+
+static void bench_promise(unsigned long count)
+{
+    spawn_root(resolve_and_await, &count);
+    run_all();
+}
+
+static int start_and_await(void *arg)
+{
+    unsigned long count = *(const unsigned long *)arg;
+    for (unsigned long i = 0; i < count; i++) {
+        struct ackd_op op;
+        ACKD_TRY(ackd_op_delay(&op, 0));
+        ACKD_TRY(ackd_op_await(&op));
+    }
+    return ACKD_OK;
+}
+
+static void bench_op(unsigned long count)
+{
+    spawn_root(start_and_await, &count);
+    run_all();
+}
+
 static int delay(void *arg)
 {
     (void)arg;
@@ -242,6 +342,23 @@ static void bench_ucontext(unsigned long count)
     makecontext(&other_context, swap_for_ever, 0);
     for (unsigned long i = 0; i < count; i++)
         swapcontext(&main_context, &other_context);
+}
+
+static void swap_once(void)
+{
+}
+
+/* A context that runs and ends, on a stack that is there. */
+static void bench_ucontext_create(unsigned long count)
+{
+    for (unsigned long i = 0; i < count; i++) {
+        getcontext(&other_context);
+        other_context.uc_stack.ss_sp = other_stack;
+        other_context.uc_stack.ss_size = sizeof other_stack;
+        other_context.uc_link = &main_context;
+        makecontext(&other_context, swap_once, 0);
+        swapcontext(&main_context, &other_context);
+    }
 }
 
 struct hand_off {
@@ -299,44 +416,81 @@ static void bench_thread_create(unsigned long count)
     }
 }
 
-struct bench {
-    const char *name;
-    void (*run)(unsigned long count);
-    double target_ns; /* 0: none */
-    clockid_t clock;
-    unsigned long count;
-    double rounds[ROUNDS];
-    double median_ns;
-};
-
-static struct bench benches[] = {
-    {"message: spawn, run, done", bench_message, 60, CLOCK_MONOTONIC, 0, {0}, 0},
-    {"message with 2 allocations", bench_message_memory, 0, CLOCK_MONOTONIC, 0, {0}, 0},
-    {"await of a completed task", bench_await_completed, 5, CLOCK_MONOTONIC, 0, {0}, 0},
-    {"suspend and resume", bench_suspend, 40, CLOCK_MONOTONIC, 0, {0}, 0},
-    {"spawn and await", bench_spawn, 100, CLOCK_MONOTONIC, 0, {0}, 0},
-    {"scope: open and join", bench_scope, 0, CLOCK_MONOTONIC, 0, {0}, 0},
-    {"cancel call: add and remove", bench_cancel_call, 0, CLOCK_MONOTONIC, 0, {0}, 0},
-    {"delay(5) in 1,000 tasks", bench_delay, 0, CLOCK_PROCESS_CPUTIME_ID, 0, {0}, 0},
-    {"ucontext: there and back", bench_ucontext, 0, CLOCK_MONOTONIC, 0, {0}, 0},
-    {"threads: there and back", bench_thread_hand_off, 0, CLOCK_MONOTONIC, 0, {0}, 0},
-    {"thread: create and join", bench_thread_create, 0, CLOCK_MONOTONIC, 0, {0}, 0},
-};
-
 enum {
-    BENCHES = sizeof benches / sizeof benches[0],
-    SUSPEND = 3,
-    SPAWN = 4,
-    UCONTEXT = 8,
-    HAND_OFF = 9,
-    CREATE = 10
+    MESSAGE,
+    MESSAGE_MEMORY,
+    COMPLETED,
+    SUSPEND,
+    SPAWN,
+    SCOPE,
+    CANCEL_CALL,
+    SEMAPHORE,
+    MUTEX,
+    MAILBOX,
+    PROMISE,
+    OPERATION,
+    DELAY,
+    GROWN,
+    FIGURES
 };
+
+static struct figure figures[FIGURES] = {
+    [MESSAGE] = {.what = "message: spawn, run, done", .unit = "ns", .at_most = 60},
+    [MESSAGE_MEMORY] = {.what = "message with 2 allocations", .unit = "ns"},
+    [COMPLETED] = {.what = "await of a completed task", .unit = "ns", .at_most = 5},
+    [SUSPEND] = {.what = "suspend and resume",
+                 .unit = "ns",
+                 .at_most = 40,
+                 .contestants = {{0},
+                                 {.name = "ucontext", .times_least = 5},
+                                 {.name = "threads", .times_least = 20}}},
+    [SPAWN] = {.what = "spawn and await",
+               .unit = "ns",
+               .at_most = 100,
+               .contestants = {{0}, {.name = "ucontext"}, {.name = "threads", .times_least = 50}}},
+    [SCOPE] = {.what = "scope: open and join", .unit = "ns"},
+    [CANCEL_CALL] = {.what = "cancel call: add and remove", .unit = "ns", .at_most = 20},
+    [SEMAPHORE] = {.what = "semaphore: acquire and release", .unit = "ns"},
+    [MUTEX] = {.what = "mutex: lock and unlock", .unit = "ns"},
+    [MAILBOX] = {.what = "mailbox: send and receive", .unit = "ns"},
+    [PROMISE] = {.what = "promise: new, resolve, take", .unit = "ns"},
+    [OPERATION] = {.what = "operation: start and await", .unit = "ns"},
+    [DELAY] = {.what = "delay(5) in 1,000 tasks, processor time", .unit = "ns", .at_most = 1500},
+    [GROWN] = {.what = "memory grown after warm-up", .unit = "KiB", .at_most = 1},
+};
+
+static struct bench {
+    void (*run)(unsigned long count);
+    size_t figure, contestant;
+    clockid_t clock;
+    unsigned long count; /* 0: not wanted */
+} benches[] = {
+    {bench_message, MESSAGE, 0, CLOCK_MONOTONIC, 0},
+    {bench_message_memory, MESSAGE_MEMORY, 0, CLOCK_MONOTONIC, 0},
+    {bench_await_completed, COMPLETED, 0, CLOCK_MONOTONIC, 0},
+    {bench_suspend, SUSPEND, 0, CLOCK_MONOTONIC, 0},
+    {bench_ucontext, SUSPEND, 1, CLOCK_MONOTONIC, 0},
+    {bench_thread_hand_off, SUSPEND, 2, CLOCK_MONOTONIC, 0},
+    {bench_spawn, SPAWN, 0, CLOCK_MONOTONIC, 0},
+    {bench_ucontext_create, SPAWN, 1, CLOCK_MONOTONIC, 0},
+    {bench_thread_create, SPAWN, 2, CLOCK_MONOTONIC, 0},
+    {bench_scope, SCOPE, 0, CLOCK_MONOTONIC, 0},
+    {bench_cancel_call, CANCEL_CALL, 0, CLOCK_MONOTONIC, 0},
+    {bench_semaphore, SEMAPHORE, 0, CLOCK_MONOTONIC, 0},
+    {bench_mutex, MUTEX, 0, CLOCK_MONOTONIC, 0},
+    {bench_mailbox, MAILBOX, 0, CLOCK_MONOTONIC, 0},
+    {bench_promise, PROMISE, 0, CLOCK_MONOTONIC, 0},
+    {bench_op, OPERATION, 0, CLOCK_MONOTONIC, 0},
+    {bench_delay, DELAY, 0, CLOCK_PROCESS_CPUTIME_ID, 0},
+};
+
+enum { BENCHES = sizeof benches / sizeof benches[0] };
 
 static double run_once(struct bench *bench)
 {
-    uint64_t from_ns = clock_ns(bench->clock);
+    uint64_t from_ns = figure_clock_ns(bench->clock);
     bench->run(bench->count);
-    return (double)(clock_ns(bench->clock) - from_ns) / (double)bench->count;
+    return (double)(figure_clock_ns(bench->clock) - from_ns) / (double)bench->count;
 }
 
 static void calibrate(struct bench *bench)
@@ -346,84 +500,36 @@ static void calibrate(struct bench *bench)
         bench->count *= 2;
 }
 
-static int compare(const void *one, const void *other)
-{
-    double difference = *(const double *)one - *(const double *)other;
-    return (difference > 0) - (difference < 0);
-}
-
 static size_t allocated_bytes(void)
 {
     struct mallinfo2 info = mallinfo2();
     return info.uordblks + info.hblkhd;
 }
 
-static void print_table(size_t grown)
-{
-    printf("%-30s %12s %10s\n", "", "ns", "target");
-    for (size_t i = 0; i < BENCHES; i++) {
-        if (benches[i].count == 0)
-            continue;
-        printf("%-30s %12.1f", benches[i].name, benches[i].median_ns);
-        if (benches[i].target_ns > 0)
-            printf(" %10.0f", benches[i].target_ns);
-        printf("\n");
-    }
-    if (benches[SUSPEND].count == 0 || benches[CREATE].count == 0)
-        return;
-    printf("suspend and resume: %.1f x ucontext, %.0f x threads\n",
-           benches[UCONTEXT].median_ns / benches[SUSPEND].median_ns,
-           benches[HAND_OFF].median_ns / benches[SUSPEND].median_ns);
-    printf("spawn and await: %.0f x creating a thread\n",
-           benches[CREATE].median_ns / benches[SPAWN].median_ns);
-    printf("memory grown after warm-up: %zu bytes\n", grown);
-}
-
-static void print_json(size_t grown)
-{
-    printf("{\"benches\": [");
-    for (size_t i = 0; i < BENCHES; i++)
-        printf("%s{\"name\": \"%s\", \"ns\": %.2f, \"target_ns\": %.0f}", i == 0 ? "" : ", ",
-               benches[i].name, benches[i].median_ns, benches[i].target_ns);
-    printf("], \"suspend_vs_ucontext\": %.2f, \"suspend_vs_threads\": %.2f, "
-           "\"spawn_vs_thread\": %.2f, \"grown_bytes\": %zu}\n",
-           benches[UCONTEXT].median_ns / benches[SUSPEND].median_ns,
-           benches[HAND_OFF].median_ns / benches[SUSPEND].median_ns,
-           benches[CREATE].median_ns / benches[SPAWN].median_ns, grown);
-}
-
 int main(int argc, char **argv)
 {
-    bool json = argc == 2 && strcmp(argv[1], "--json") == 0;
-    if (argc > 2 || (argc == 2 && !json && argv[1][0] == '-')) {
-        fprintf(stderr, "usage: bench_task [--json | NAME]\n");
-        return 64;
-    }
+    const char *only = argc == 2 && argv[1][0] != '-' ? argv[1] : NULL;
+    bool json = only == NULL && figure_wants_json(argc, argv);
     const struct scheduler_options options = {
         .name = "bench", .now_ns = bench_now, .stacks_cached = 1024};
     if (scheduler_new(&options, &scheduler) != ACKD_OK)
         die("scheduler");
     for (size_t i = 0; i < BENCHES; i++) {
-        if (argc == 1 || json || strstr(benches[i].name, argv[1]) != NULL)
+        if (only == NULL || strstr(figures[benches[i].figure].what, only) != NULL)
             calibrate(&benches[i]);
     }
     size_t before = allocated_bytes();
-    for (size_t round = 0; round < ROUNDS; round++) {
+    for (size_t round = 0; round < FIGURE_ROUNDS; round++) {
         for (size_t i = 0; i < BENCHES; i++) {
-            if (benches[i].count > 0)
-                benches[i].rounds[round] = run_once(&benches[i]);
+            struct bench *bench = &benches[i];
+            if (bench->count > 0)
+                figure_note(&figures[bench->figure], bench->contestant, run_once(bench));
         }
     }
     size_t after = allocated_bytes();
-    for (size_t i = 0; i < BENCHES; i++) {
-        qsort(benches[i].rounds, ROUNDS, sizeof(double), compare);
-        benches[i].median_ns = benches[i].rounds[ROUNDS / 2];
-    }
-    size_t grown = after > before ? after - before : 0;
-    if (json)
-        print_json(grown);
-    else
-        print_table(grown);
+    if (only == NULL)
+        figure_note(&figures[GROWN], 0, after > before ? (double)(after - before) / 1024 : 0);
+    figure_print_all("bench_task", figures, FIGURES, json);
     scheduler_free(&scheduler);
     return EXIT_SUCCESS;
 }

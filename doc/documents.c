@@ -72,7 +72,10 @@ static void range_text(const struct options_row *row, char *text)
                row->type == OPTIONS_SIZE) {
         bound_text(row, row->min, least);
         bound_text(row, row->max, most);
-        snprintf(text, PART_SIZE, "From %s to %s.", least, most);
+        if (row->type == OPTIONS_DURATION && row->min == 0)
+            snprintf(text, PART_SIZE, "Up to %s, or off.", most);
+        else
+            snprintf(text, PART_SIZE, "From %s to %s.", least, most);
     }
 }
 

@@ -11,6 +11,7 @@
 #define ACKD_CANCEL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <ackd/abi.h>
@@ -76,6 +77,86 @@ struct ackd_cancel_call {
 };
 ACKD_API void ackd_cancel_call_add(struct ackd_cancel_call *call, void (*fn)(void *arg), void *arg);
 ACKD_API void ackd_cancel_call_remove(struct ackd_cancel_call *call);
+
+/*
+ * What is ambient stays within a loop. A source is for the rest: it may be cancelled from any
+ * thread, and whoever holds one of its tokens sees that. Cancelling marks it at once; calls
+ * registered on a loop run on that loop, outside of tasks, those registered elsewhere on the thread
+ * that cancels; none may await. Reference-counted; a token holds no reference and is good while
+ * somebody holds one.
+ *
+ * The guarantees are those of .NET's CancellationTokenSource: calls run last-registered first, each
+ * once; a second cancellation returns at once and changes nothing; after unregister returned, the
+ * call neither runs nor ever will, unless unregister was called from within that very call.
+ */
+struct ackd_cancel_source;
+struct ackd_token {
+    struct ackd_cancel_source *source; /* NULL: never cancelled */
+};
+
+/* With one reference. ACKD_E_NOMEM. */
+ACKD_API ACKD_MUST_CHECK int ackd_cancel_source_new(struct ackd_cancel_source **ret_source);
+/*
+ * A source that any of its parents cancels, with the reason PARENT and the parent's who; cancelling
+ * it leaves them as they are. It keeps a reference on each. ACKD_E_NOMEM.
+ */
+ACKD_API ACKD_MUST_CHECK int ackd_cancel_source_link(const struct ackd_token *parents, size_t count,
+                                                     struct ackd_cancel_source **ret_source);
+/* NULL for what nobody can keep: no source, or that of a job's token, which ends with the job. */
+ACKD_API struct ackd_cancel_source *ackd_cancel_source_ref(struct ackd_cancel_source *source);
+/* The last one drops what is still registered, and says so in the log: it will never be called. */
+ACKD_API void ackd_cancel_source_unref(struct ackd_cancel_source *source);
+ACKD_API struct ackd_token ackd_cancel_source_token(struct ackd_cancel_source *source);
+
+/* Any thread; only the first counts. @who is copied (63 bytes), and shown; may be NULL. */
+ACKD_API void ackd_cancel(struct ackd_cancel_source *source, enum ackd_cancel_reason reason,
+                          const char *who);
+/*
+ * Cancel it with DEADLINE in @ms milliseconds, in place of an earlier such request; 0 cancels
+ * before it returns, UINT64_MAX takes the request back. Nothing happens once cancelled. In a task
+ * or a call on its loop, always of the same loop: ACKD_E_NOT_IN_TASK, ACKD_E_WRONG_LOOP;
+ * ACKD_E_INVAL for the source of a job's token.
+ */
+ACKD_API ACKD_MUST_CHECK int ackd_cancel_after(struct ackd_cancel_source *source, uint64_t ms);
+/* Make it as new, without its registrations and its cancel_after. False, changing nothing, if it
+ * was cancelled. */
+ACKD_API bool ackd_cancel_source_try_reset(struct ackd_cancel_source *source);
+
+/* Any thread. */
+ACKD_API bool ackd_token_canceled(struct ackd_token token);
+/* NONE if it is not; @ret_who, which may be NULL, lives as long as the source. */
+ACKD_API enum ackd_cancel_reason ackd_token_reason(struct ackd_token token, const char **ret_who);
+/*
+ * What cancels the current task here, as a token for others: good until the innermost scope,
+ * deadline or shield is left, or the task ends. {NULL} outside of tasks or out of memory.
+ */
+ACKD_API struct ackd_token ackd_token_current(void);
+
+/* The caller's memory, until it was called or unregistered; nothing is allocated. */
+struct ackd_cancel_registration {
+    void *opaque[10];
+};
+/*
+ * Call fn(arg) once when @token is cancelled; if it is already, before this returns. On a loop that
+ * ended meanwhile it is never called.
+ */
+ACKD_API void ackd_cancel_register(struct ackd_token token,
+                                   struct ackd_cancel_registration *registration,
+                                   void (*fn)(void *arg), void *arg);
+ACKD_API void ackd_cancel_unregister(struct ackd_cancel_registration *registration);
+
+/*
+ * The current task, and children spawned meanwhile, also heed @token up to the matching pop, as if
+ * it were a scope around them. pop returns what the body returned; a task that ends with the
+ * ACKD_CANCELED of such a block counts as cancelled, for the token's reason. Owned by the block.
+ */
+struct ackd_token_block {
+    void *opaque[16];
+};
+ACKD_API void ackd_token_push_at(struct ackd_token_block *block, struct ackd_token token,
+                                 const char *file, int line, const char *function);
+#define ackd_token_push(block, token) ackd_token_push_at((block), (token), ACKD_HERE)
+ACKD_API ACKD_MUST_CHECK int ackd_token_pop(struct ackd_token_block *block, int body_code);
 
 ACKD_END_DECLS
 

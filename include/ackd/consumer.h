@@ -18,6 +18,7 @@
 #include <ackd/abi.h>
 #include <ackd/message.h>
 #include <ackd/option.h>
+#include <ackd/service.h>
 
 ACKD_BEGIN_DECLS
 
@@ -37,14 +38,23 @@ struct ackd_consumer {
     /* Once per message. What it returns decides on the message: see ackd_verdict in error.h. */
     int (*handle)(const struct ackd_message *message, void *state);
     int (*stop)(void *state); /* once per loop after the last message */
+
+    /*
+     * Once per loop, beside the messages, from start() on: a background service (service.h). At a
+     * stop it is cancelled with SHUTDOWN when no message is in flight any more, or with those that
+     * are; stop() is called when it and what was detached have ended.
+     */
+    int (*run)(void *state);
+    enum ackd_service_failure run_failure;
 };
 
-#define ACKD_CONSUMER(...)                                                                     \
-    extern ACKD_API const struct ackd_consumer ackd_consumer;                                  \
-    ACKD_API const struct ackd_consumer ackd_consumer = {.size = sizeof(struct ackd_consumer), \
-                                                         .abi_major = ACKD_ABI_MAJOR,          \
-                                                         .abi_minor = ACKD_ABI_MINOR,          \
-                                                         __VA_ARGS__}
+/* In C++ the members stand in the order above; so do those of an ACKD_OPTION. */
+#define ACKD_CONSUMER(...)                                                            \
+    extern ACKD_API const struct ackd_consumer ackd_consumer;                         \
+    const struct ackd_consumer ackd_consumer = {.size = sizeof(struct ackd_consumer), \
+                                                .abi_major = ACKD_ABI_MAJOR,          \
+                                                .abi_minor = ACKD_ABI_MINOR,          \
+                                                __VA_ARGS__}
 
 ACKD_END_DECLS
 

@@ -42,7 +42,10 @@ enum ackd_verdict {
 
 struct ackd_error;
 
-/* Names of codes: "E_TIMEOUT"; and their general text. For a code of a handler's own: "E_USER". */
+/*
+ * Names of codes: "E_TIMEOUT"; and their general text. For a code of a handler's own: "E_USER";
+ * ackd_error_format adds its number, as in "E_USER-7" for ACKD_E_USER - 7.
+ */
 ACKD_API const char *ackd_code_name(int code);
 ACKD_API const char *ackd_code_text(int code);
 
@@ -83,6 +86,16 @@ ACKD_API int ackd_retry_after_at(uint64_t delay_ms, const char *file, int line,
                                  const char *function, const char *format, ...) ACKD_PRINTF(5, 6);
 ACKD_API int ackd_verdict_at(enum ackd_verdict verdict, const char *file, int line,
                              const char *function, const char *format, ...) ACKD_PRINTF(5, 6);
+
+/*
+ * Several failures as one: make it the current error and return its code. NULLs, for what did not
+ * fail, are left out; ACKD_OK for none at all. One alone is itself; more are the children, in that
+ * order and the same one once, of an ACKD_E_AGGREGATE, which is tried again, after the longest of
+ * their delays, unless all are dead. References are the caller's still.
+ */
+#define ackd_aggregate(errors, count) ackd_aggregate_at((errors), (count), ACKD_HERE)
+ACKD_API ACKD_MUST_CHECK int ackd_aggregate_at(const struct ackd_error *const *errors, size_t count,
+                                               const char *file, int line, const char *function);
 
 /* The current error of this task or thread; NULL if none. Borrowed until the next failure here. */
 ACKD_API const struct ackd_error *ackd_error_current(void);

@@ -39,7 +39,8 @@ struct ackd_option {
     const char *fallback; /* the default, written as in the configuration; NULL: zero of its type */
     const char *help;     /* one line */
     const char *const *choices; /* of a CHOICE, ended by NULL */
-    int64_t min, max;           /* of numbers, durations and sizes; both 0: any */
+    int64_t min, max;           /* of numbers, durations and sizes; both 0: any; max 0 above which
+                                   min stands: no upper bound */
     bool required;              /* refused without a value */
 };
 

@@ -39,9 +39,18 @@ enum ackd_task_state {
     ACKD_TASK_CANCELED
 };
 
+enum ackd_task_flags {
+    ACKD_TASK_START_INLINE = 1, /* run it at once, up to its first suspension */
+    ACKD_TASK_NO_BUDGET = 2,    /* never made to yield where an await completes at once */
+    ACKD_TASK_WAIT_FOR_ROOM = 4 /* where the loop's bound of tasks is reached, wait; do not fail */
+};
+
 struct ackd_task_options {
-    const char *name;  /* required; copied */
-    size_t stack_size; /* bytes; 0: the runtime's own */
+    const char *name;        /* required; copied */
+    size_t stack_size;       /* bytes; 0: the runtime's own */
+    unsigned flags;          /* of enum ackd_task_flags */
+    struct ackd_token token; /* cancels it too, beside its scope; a reference is kept; {NULL}: none
+                              */
 };
 
 enum ackd_scope_policy {
@@ -85,8 +94,9 @@ ACKD_API void ackd_scope_close(struct ackd_scope *scope);
 
 /*
  * Start fn(arg) as a child of @scope, named as @fn. It runs after the caller next suspends or
- * returns, in the order of spawning. ACKD_E_CLOSED after join, ACKD_CANCELED if the scope is
- * cancelled (fn never runs), ACKD_E_FULL when the loop's bound of tasks is reached, ACKD_E_NOMEM.
+ * returns, in the order of spawning. ACKD_E_CLOSED after join, ACKD_CANCELED if the scope or the
+ * token is cancelled (fn never runs), ACKD_E_FULL when the loop's bound of tasks is reached,
+ * ACKD_E_NOMEM. It suspends only with ACKD_TASK_START_INLINE or ACKD_TASK_WAIT_FOR_ROOM.
  */
 #define ackd_spawn(scope, fn, arg) ackd_spawn_named((scope), (fn), (arg), #fn, ACKD_HERE)
 /* The same with options and, in @ret_task, a handle that the caller lets go with ackd_task_unref.
@@ -103,9 +113,36 @@ static inline ACKD_MUST_CHECK int ackd_spawn_named(struct ackd_scope *scope, ack
                                                    void *arg, const char *name, const char *file,
                                                    int line, const char *function)
 {
-    const struct ackd_task_options options = {name, 0};
+    const struct ackd_task_options options = {name, 0, 0, {NULL}};
     return ackd_spawn_at(scope, fn, arg, &options, NULL, file, line, function);
 }
+
+/*
+ * Work that outlives the block that starts it. There is none without a name, an owner and an
+ * observer: the owner is what ends it, at the latest when the owner itself ends (cancelled with
+ * SHUTDOWN, and waited for), and the observer hears how it ended.
+ *
+ * The owner of a task is that of its root: of a message, its consumer on this loop; of a service,
+ * the service; otherwise the runtime. A detached task has no parent: neither the caller's
+ * cancellation nor its deadlines reach it.
+ */
+struct ackd_owner;
+/* Of the running task; NULL outside of tasks. Borrowed. */
+ACKD_API struct ackd_owner *ackd_owner_current(void);
+/*
+ * On the loop, outside of tasks, once: what it returned, and why if it failed (borrowed, else
+ * NULL). What it returns says whether it took notice: with a negative code the failure is reported
+ * as one that nobody looked at, and so is the observer's own.
+ */
+typedef int ackd_observe_fn(const struct ackd_task *task, int code, const struct ackd_error *error,
+                            void *arg);
+/* ACKD_E_INVAL without name, owner or observer; ACKD_E_CLOSED where the owner ends. */
+#define ackd_spawn_detached(owner, fn, arg, options, observe, observe_arg) \
+    ackd_spawn_detached_at((owner), (fn), (arg), (options), (observe), (observe_arg), ACKD_HERE)
+ACKD_API ACKD_MUST_CHECK int
+ackd_spawn_detached_at(struct ackd_owner *owner, ackd_task_fn *fn, void *arg,
+                       const struct ackd_task_options *options, ackd_observe_fn *observe,
+                       void *observe_arg, const char *file, int line, const char *function);
 
 /* The running task; NULL outside of tasks. Borrowed. */
 ACKD_API struct ackd_task *ackd_task_current(void);
@@ -117,6 +154,8 @@ ACKD_API const char *ackd_task_name(const struct ackd_task *task);
 ACKD_API enum ackd_task_state ackd_task_state(const struct ackd_task *task);
 /* Why it failed; NULL if it did not. Counts as having observed the failure. */
 ACKD_API const struct ackd_error *ackd_task_error(struct ackd_task *task);
+/* Why it is, or was, asked to stop; NONE if nobody asked. On its loop. */
+ACKD_API enum ackd_cancel_reason ackd_task_cancel_reason(const struct ackd_task *task);
 /* Ask it to stop: from any thread while a handle is held. */
 ACKD_API void ackd_task_cancel(struct ackd_task *task, enum ackd_cancel_reason reason);
 
@@ -130,6 +169,12 @@ ACKD_API void ackd_task_cancel(struct ackd_task *task, enum ackd_cancel_reason r
 ACKD_API ACKD_SUSPENDS int ackd_await_at(struct ackd_task *task, const char *file, int line,
                                          const char *function);
 #define ackd_await(task) ackd_await_at((task), ACKD_HERE)
+/*
+ * An await that returns ACKD_CANCELED while the caller is not cancelled says that what it awaited
+ * was: why, of the last such await of this task. Of several tasks awaited at once, the first in
+ * their order counts.
+ */
+ACKD_API enum ackd_cancel_reason ackd_awaited_reason(void);
 
 /* Let the other ready tasks run first. */
 ACKD_API ACKD_SUSPENDS int ackd_yield_at(const char *file, int line, const char *function);
@@ -145,6 +190,22 @@ ACKD_API ACKD_SUSPENDS int ackd_delay_at(uint64_t ms, const char *file, int line
  */
 ACKD_API ACKD_SUSPENDS int ackd_checkpoint_at(const char *file, int line, const char *function);
 #define ackd_checkpoint() ackd_checkpoint_at(ACKD_HERE)
+
+/*
+ * A stretch of code that must not suspend: what it relies on would not hold afterwards. In between,
+ * each awaiting function returns ACKD_E_SUSPEND, having done nothing; its error names both places.
+ * Stretches nest. Owned by the block; the end of the block ends it.
+ */
+struct ackd_no_await {
+    void *opaque[6];
+};
+#define ACKD_NO_AWAIT(name)                                                \
+    __attribute__((cleanup(ackd_no_await_end))) struct ackd_no_await name; \
+    ackd_no_await_begin_at(&name, ACKD_HERE)
+ACKD_API void ackd_no_await_begin_at(struct ackd_no_await *section, const char *file, int line,
+                                     const char *function);
+/* Also before the end of the block; a second time does nothing. */
+ACKD_API void ackd_no_await_end(struct ackd_no_await *section);
 
 ACKD_END_DECLS
 

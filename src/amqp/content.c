@@ -14,25 +14,28 @@
 #include "base/assert.h"
 #include "base/error.h"
 
-/* An empty message on its way in. */
-static int content_begin(struct connection *connection, struct channel *channel, size_t size,
-                         struct delivery **ret_delivery, uint8_t **ret_names)
+/* An empty message on its way in, with @size bytes for its names; NULL when out of memory, with the
+ * error set. */
+static struct delivery *content_begin(struct connection *connection, struct channel *channel,
+                                      size_t size, uint8_t **ret_names)
 {
     ackd_assert(channel->content.delivery == NULL); /* I2 */
     struct delivery *delivery = delivery_new(connection->pool);
-    if (delivery == NULL)
-        return ackd_wrap(ACKD_E_NOMEM, "a message on channel %u", channel->number);
+    if (delivery == NULL) {
+        (void)ackd_wrap(ACKD_E_NOMEM, "a message on channel %u", channel->number);
+        return NULL;
+    }
     uint8_t *names = arena_alloc_bytes(&delivery->arena, size);
     if (names == NULL) {
         delivery_free(&delivery);
-        return ackd_fail(ACKD_E_NOMEM, "a message on channel %u", channel->number);
+        (void)ackd_fail(ACKD_E_NOMEM, "a message on channel %u", channel->number);
+        return NULL;
     }
     delivery->channel = channel->number;
     channel->content = (struct content){.delivery = delivery};
     channel->expects = EXPECTS_HEADER;
-    *ret_delivery = delivery;
     *ret_names = names;
-    return ACKD_OK;
+    return delivery;
 }
 
 /*
@@ -52,9 +55,10 @@ int content_begin_deliver(struct connection *connection, struct channel *channel
         return inside_fault(connection, FAULT_SYNTAX,
                             "basic.deliver on channel %u cannot be read: it is cut off",
                             channel->number);
-    struct delivery *delivery = NULL;
     uint8_t *names = NULL;
-    ACKD_TRY(content_begin(connection, channel, size + 1, &delivery, &names));
+    struct delivery *delivery = content_begin(connection, channel, size + 1, &names);
+    if (delivery == NULL)
+        return ACKD_E_NOMEM;
     memcpy(names, arguments, size);
     delivery->consumer_tag = (const char *)names + 1;
     delivery->tag = wire_get_64(middle);
@@ -81,12 +85,11 @@ static const char *content_copy(uint8_t **at, amqp_bytes_t bytes)
 int content_begin_return(struct connection *connection, struct channel *channel,
                          const amqp_basic_return_t *method)
 {
-    struct delivery *delivery = NULL;
+    size_t size = method->reply_text.len + method->exchange.len + method->routing_key.len + 3;
     uint8_t *at = NULL;
-    ACKD_TRY(
-        content_begin(connection, channel,
-                      method->reply_text.len + method->exchange.len + method->routing_key.len + 3,
-                      &delivery, &at));
+    struct delivery *delivery = content_begin(connection, channel, size, &at);
+    if (delivery == NULL)
+        return ACKD_E_NOMEM;
     delivery->return_code = method->reply_code;
     delivery->return_text = content_copy(&at, method->reply_text);
     delivery->exchange = content_copy(&at, method->exchange);
@@ -165,8 +168,8 @@ int content_header(struct connection *connection, struct channel *channel, const
         return code;
     struct content *content = &channel->content;
     if (content->delivery->poison == NULL) {
-        code = properties_read(payload + PROPERTIES_PREFIX_SIZE, size - PROPERTIES_PREFIX_SIZE,
-                               &content->delivery->arena, &content->delivery->properties);
+        code = properties_add(payload + PROPERTIES_PREFIX_SIZE, size - PROPERTIES_PREFIX_SIZE,
+                              &content->delivery->arena, &content->delivery->properties);
         if (code == ACKD_E_POISON) {
             content_poison(content, "%s", ackd_error_text(ackd_error_current()));
             error_clear();
@@ -230,6 +233,20 @@ int content_end(struct channel *channel, struct connection_event *event)
     content->delivery = NULL;
     channel->expects = EXPECTS_METHOD;
     return TAKEN_EVENT;
+}
+
+/* Flat, because each message comes by here: half of what its steps take is to enter and to leave
+ * them. */
+__attribute__((flatten)) int content_whole(struct connection *connection, struct channel *channel,
+                                           const struct content_parts *parts,
+                                           struct connection_event *event)
+{
+    ACKD_TRY(content_begin_deliver(connection, channel, parts->arguments, parts->arguments_size));
+    int taken = content_header(connection, channel, parts->header, parts->header_size, event);
+    if (taken != TAKEN_SILENT)
+        return taken;
+    content_fill(&channel->content, parts->body, parts->body_size);
+    return content_end(channel, event);
 }
 
 void content_drop(struct channel *channel)

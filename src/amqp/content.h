@@ -40,6 +40,18 @@ void content_fill(struct content *content, const uint8_t *bytes, size_t size);
 /* A frame of the message ended: TAKEN_EVENT if it was the last one. */
 int content_end(struct channel *channel, struct connection_event *event);
 
+/* The payloads of a basic.deliver, of its header and of its body, all whole. */
+struct content_parts {
+    const uint8_t *arguments; /* behind class and method */
+    const uint8_t *header;
+    const uint8_t *body; /* NULL: none */
+    size_t arguments_size, header_size, body_size;
+};
+/* All of the above for a message that is there at once. */
+ACKD_MUST_CHECK int content_whole(struct connection *connection, struct channel *channel,
+                                  const struct content_parts *parts,
+                                  struct connection_event *event);
+
 /* Forget what was begun. */
 void content_drop(struct channel *channel);
 

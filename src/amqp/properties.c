@@ -134,9 +134,8 @@ static int properties_read_copy(uint8_t *copy, size_t size, unsigned flags, stru
     return ret->headers.size == 0 ? ACKD_OK : table_check(ret->headers.data, ret->headers.size);
 }
 
-int properties_read(const uint8_t *bytes, size_t size, struct arena *arena, struct properties *ret)
+int properties_add(const uint8_t *bytes, size_t size, struct arena *arena, struct properties *ret)
 {
-    properties_clear(ret);
     if (size < 2)
         return ackd_fail(ACKD_E_POISON, "the properties of the message are cut off");
     unsigned flags = wire_get_16(bytes);
@@ -145,6 +144,11 @@ int properties_read(const uint8_t *bytes, size_t size, struct arena *arena, stru
                          flags);
     if (size == 2 && flags == 0)
         return ACKD_OK;
+    /* What most messages have, and no copy is needed for. */
+    if (size == 3 && flags == FLAG_DELIVERY_MODE) {
+        ret->delivery_mode = bytes[2];
+        return ACKD_OK;
+    }
     size -= 2;
     uint8_t *copy = arena_alloc_bytes(arena, size + 1);
     if (copy == NULL)

@@ -28,13 +28,21 @@ static inline void properties_clear(struct properties *properties)
     *properties = (struct properties){.delivery_mode = -1, .priority = -1, .headers.data = ""};
 }
 
+/* What properties_read does with a *@ret that is clear already. */
+ACKD_MUST_CHECK int properties_add(const uint8_t *bytes, size_t size, struct arena *arena,
+                                   struct properties *ret);
+
 /*
  * Read the @size bytes of flags and properties at @bytes into *@ret, whose strings and headers will
  * be in @arena. ACKD_E_POISON, with a text, for what is malformed, has flags that do not exist, or
  * headers beyond the bounds of table.h; ACKD_E_NOMEM: *@ret is clear then.
  */
-ACKD_MUST_CHECK int properties_read(const uint8_t *bytes, size_t size, struct arena *arena,
-                                    struct properties *ret);
+ACKD_MUST_CHECK static inline int properties_read(const uint8_t *bytes, size_t size,
+                                                  struct arena *arena, struct properties *ret)
+{
+    properties_clear(ret);
+    return properties_add(bytes, size, arena, ret);
+}
 
 /*
  * How many bytes properties_write will write: flags and properties, with @count string headers

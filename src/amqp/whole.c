@@ -67,12 +67,13 @@ int whole_take(struct connection *connection, struct connection_event *event)
             return TAKEN_NOTHING;
     }
     event->channel = frames.number;
-    ACKD_TRY(content_begin_deliver(connection, channel, method + 4, method_size - 4));
-    int taken = content_header(connection, channel, header, header_size, event);
-    if (taken == TAKEN_SILENT) {
-        content_fill(&channel->content, body, body_size);
-        taken = content_end(channel, event);
-    }
+    const struct content_parts parts = {.arguments = method + 4,
+                                        .header = header,
+                                        .body = body,
+                                        .arguments_size = method_size - 4,
+                                        .header_size = header_size,
+                                        .body_size = body_size};
+    int taken = content_whole(connection, channel, &parts, event);
     if (taken == TAKEN_EVENT)
         input_take(&connection->input, (size_t)(frames.at - start));
     return taken;

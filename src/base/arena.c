@@ -26,15 +26,13 @@ void arena_init(struct arena *arena, void *first, size_t first_size)
     arena_reset(arena);
 }
 
-void arena_reset(struct arena *arena)
+void arena_free_blocks(struct arena *arena)
 {
     while (arena->blocks != NULL) {
         struct arena_block *block = arena->blocks;
         arena->blocks = block->next;
         free(block);
     }
-    arena->at = arena->first;
-    arena->end = arena->first == NULL ? NULL : arena->first + arena->first_size;
 }
 
 void arena_fini(struct arena *arena)
@@ -90,7 +88,7 @@ void *arena_alloc(struct arena *arena, size_t size)
     return arena_take(arena, size, _Alignof(max_align_t));
 }
 
-void *arena_alloc_bytes(struct arena *arena, size_t size)
+void *arena_alloc_elsewhere(struct arena *arena, size_t size)
 {
     return arena_take(arena, size, 1);
 }

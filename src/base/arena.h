@@ -28,13 +28,34 @@ void arena_init(struct arena *arena, void *first, size_t first_size);
 void arena_fini(struct arena *arena);
 /* The same, after everything that was taken has been overwritten: for what holds secrets. */
 void arena_wipe(struct arena *arena);
+/* The blocks of its own. */
+void arena_free_blocks(struct arena *arena);
 /* Let go of everything that was taken. */
-void arena_reset(struct arena *arena);
+static inline void arena_reset(struct arena *arena)
+{
+    if (__builtin_expect(arena->blocks != NULL, 0))
+        arena_free_blocks(arena);
+    arena->at = arena->first;
+    arena->end = arena->first == NULL ? NULL : arena->first + arena->first_size;
+}
 
 /* @size bytes aligned for any type, not zeroed; NULL when out of memory (no error is set). */
 void *arena_alloc(struct arena *arena, size_t size) __attribute__((malloc, alloc_size(2)));
+/* What is left to do where the current block has no room for @size bytes at any alignment. */
+void *arena_alloc_elsewhere(struct arena *arena, size_t size)
+    __attribute__((malloc, alloc_size(2)));
+
 /* @size bytes at any alignment: for bytes and texts. */
-void *arena_alloc_bytes(struct arena *arena, size_t size) __attribute__((malloc, alloc_size(2)));
+static inline __attribute__((malloc, alloc_size(2))) void *arena_alloc_bytes(struct arena *arena,
+                                                                             size_t size)
+{
+    uint8_t *taken = arena->at;
+    /* Without any block even nothing has no place: NULL would say that memory is out. */
+    if (__builtin_expect(taken == NULL || (size_t)(arena->end - taken) < size, 0))
+        return arena_alloc_elsewhere(arena, size);
+    arena->at = taken + size;
+    return taken;
+}
 /* A terminated copy of @size bytes. */
 char *arena_strndup(struct arena *arena, const char *text, size_t size);
 char *arena_vprintf(struct arena *arena, const char *format, va_list args)

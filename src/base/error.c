@@ -14,10 +14,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <threads.h>
 
 #include "base/assert.h"
 
-enum { ERROR_TRACE_MAX = 16, ERROR_CHILDREN_MAX = 64, ERROR_TEXT_SIZE = 1024 };
+enum { ERROR_TRACE_MAX = 16, ERROR_CHILDREN_MAX = 1024, ERROR_TEXT_SIZE = 1024 };
 
 struct error_place {
     const char *file;
@@ -34,8 +35,9 @@ struct ackd_error {
     struct error_place place;
     uint64_t task_id;
     const struct ackd_error *cause;            /* owned */
-    const struct ackd_error **children;        /* owned */
-    size_t child_count;                        /* of all; at most ERROR_CHILDREN_MAX are kept */
+    struct error_list children;                /* at most ERROR_CHILDREN_MAX are kept */
+    struct ackd_error *next;                   /* the next to be freed */
+    const struct ackd_error *origin;           /* owned: what it is a copy of; NULL: none */
     struct error_place trace[ERROR_TRACE_MAX]; /* nearest first */
     size_t trace_count;                        /* of all; at most ERROR_TRACE_MAX are kept */
     const char *task_name;                     /* in the same block, as is the text */
@@ -56,10 +58,20 @@ static const struct {
 enum { ERROR_CODE_COUNT = sizeof error_codes / sizeof error_codes[0] };
 
 /* What is current when there is no memory left to say more. */
-static struct ackd_error error_static[ERROR_CODE_COUNT];
+#define ERROR_STATIC(name, value, described) \
+    {.code = (value),                        \
+     .verdict = ACKD_VERDICT_RETRY,          \
+     .place = {"", "", 0},                   \
+     .task_name = "",                        \
+     .text = (described)},
+static struct ackd_error error_static[ERROR_CODE_COUNT] = {ERROR_STATIC(OK, ACKD_OK, "done")
+#define ACKD_ERROR ERROR_STATIC
+#include <ackd/errors.def>
+#undef ACKD_ERROR
+};
 
 static _Thread_local struct error_slot error_own_slot __attribute__((tls_model("initial-exec")));
-static _Thread_local struct error_slot *error_slot __attribute__((tls_model("initial-exec")));
+_Thread_local struct error_slot *error_slot_now;
 
 static size_t error_code_index(int code)
 {
@@ -81,6 +93,16 @@ const char *ackd_code_text(int code)
     return code <= ACKD_E_USER ? "an error of the handler" : "an unknown error";
 }
 
+struct error_name error_name(int code)
+{
+    struct error_name name;
+    if (code < ACKD_E_USER)
+        snprintf(name.text, sizeof name.text, "E_USER-%u", (unsigned)ACKD_E_USER - (unsigned)code);
+    else
+        snprintf(name.text, sizeof name.text, "%s", ackd_code_name(code));
+    return name;
+}
+
 const char *ackd_verdict_name(enum ackd_verdict verdict)
 {
     static const char *const names[] = {"done", "retry", "dead", "drop", "release", "orphan"};
@@ -90,14 +112,7 @@ const char *ackd_verdict_name(enum ackd_verdict verdict)
 
 static struct error_slot *error_current_slot(void)
 {
-    return error_slot != NULL ? error_slot : &error_own_slot;
-}
-
-struct error_slot *error_slot_use(struct error_slot *slot)
-{
-    struct error_slot *before = error_slot;
-    error_slot = slot;
-    return before;
+    return error_slot_now != NULL ? error_slot_now : &error_own_slot;
 }
 
 void error_slot_clear(struct error_slot *slot)
@@ -115,21 +130,30 @@ const struct ackd_error *ackd_error_ref(const struct ackd_error *error)
     return error;
 }
 
+/* Let go of a reference; the last one puts the error in front of @doomed. */
+static struct ackd_error *error_drop(const struct ackd_error *error, struct ackd_error *doomed)
+{
+    struct ackd_error *counted = (struct ackd_error *)(uintptr_t)error;
+    if (error == NULL || atomic_load_explicit(&counted->references, memory_order_relaxed) == 0)
+        return doomed;
+    if (atomic_fetch_sub_explicit(&counted->references, 1, memory_order_acq_rel) > 1)
+        return doomed;
+    counted->next = doomed;
+    return counted;
+}
+
 void ackd_error_unref(const struct ackd_error *error)
 {
-    /* A chain of causes is let go in a loop: it may be long, and a task's stack is small. */
-    while (error != NULL) {
-        struct ackd_error *counted = (struct ackd_error *)(uintptr_t)error;
-        if (atomic_load_explicit(&counted->references, memory_order_relaxed) == 0)
-            return;
-        if (atomic_fetch_sub_explicit(&counted->references, 1, memory_order_acq_rel) > 1)
-            return;
-        for (size_t i = 0; i < ackd_error_child_count(error) && i < ERROR_CHILDREN_MAX; i++)
-            ackd_error_unref(error->children[i]);
-        free(counted->children);
-        const struct ackd_error *cause = error->cause;
-        free(counted);
-        error = cause;
+    /* In a loop: trees may be deep, and a task's stack is small. */
+    struct ackd_error *doomed = error_drop(error, NULL);
+    while (doomed != NULL) {
+        struct ackd_error *own = doomed;
+        doomed = error_drop(own->cause, own->next);
+        doomed = error_drop(own->origin, doomed);
+        for (size_t i = 0; i < own->children.kept; i++)
+            doomed = error_drop(own->children.items[i], doomed);
+        free(own->children.items);
+        free(own);
     }
 }
 
@@ -137,14 +161,7 @@ void ackd_error_unref(const struct ackd_error *error)
 static struct ackd_error *error_make_static(int code)
 {
     size_t index = error_code_index(code);
-    struct ackd_error *error = &error_static[index == SIZE_MAX ? -ACKD_E_NOMEM : (int)index];
-    /* Written with the same values by whoever comes: a race changes nothing. */
-    error->code = index == SIZE_MAX ? ACKD_E_NOMEM : code;
-    error->verdict = ACKD_VERDICT_RETRY;
-    error->text = ackd_code_text(error->code);
-    error->task_name = "";
-    error->place = (struct error_place){"", "", 0};
-    return error;
+    return &error_static[index == SIZE_MAX ? (size_t)-ACKD_E_NOMEM : index];
 }
 
 /* A new error with one reference; a static one if there is no memory. */
@@ -174,10 +191,26 @@ static bool error_is_static(const struct ackd_error *error)
     return error >= error_static && error < error_static + ERROR_CODE_COUNT;
 }
 
+static tss_t error_ends; /* of threads: what they leave in their own slots */
+static bool error_ends_seen;
+static _Thread_local bool error_end_seen; /* of this one */
+
+static void error_thread_ends(void *slot)
+{
+    error_slot_clear(slot);
+}
+
+__attribute__((constructor)) static void error_see_ends(void)
+{
+    error_ends_seen = tss_create(&error_ends, error_thread_ends) == thrd_success;
+}
+
 /* Put @error, with its reference, into the current slot. */
 static int error_set(struct ackd_error *error)
 {
     struct error_slot *slot = error_current_slot();
+    if (slot == &error_own_slot && !error_end_seen)
+        error_end_seen = error_ends_seen && tss_set(error_ends, slot) == thrd_success;
     /* It may be the same one: then the slot has two references, and keeps one. */
     ackd_error_unref(slot->error);
     slot->error = error;
@@ -281,8 +314,9 @@ int ackd_trace_at(int code, const char *file, int line, const char *function)
     struct ackd_error *error = error_current_slot()->error;
     if (error == NULL || error->code != code || error_is_static(error))
         return code;
-    if (atomic_load_explicit(&error->references, memory_order_relaxed) > 1)
-        return code; /* E2 */
+    /* E2. It may have come from a thread that read it and let go of it: that is over, then. */
+    if (atomic_load_explicit(&error->references, memory_order_acquire) > 1)
+        return code;
     if (error->trace_count < ERROR_TRACE_MAX)
         error->trace[error->trace_count] = (struct error_place){file, function, line};
     error->trace_count++;
@@ -379,14 +413,12 @@ const struct ackd_error *ackd_error_cause(const struct ackd_error *error)
 
 size_t ackd_error_child_count(const struct ackd_error *error)
 {
-    return error == NULL ? 0 : error->child_count;
+    return error == NULL ? 0 : error->children.count;
 }
 
 const struct ackd_error *ackd_error_child(const struct ackd_error *error, size_t index)
 {
-    return index < ackd_error_child_count(error) && index < ERROR_CHILDREN_MAX
-               ? error->children[index]
-               : NULL;
+    return error != NULL && index < error->children.kept ? error->children.items[index] : NULL;
 }
 
 size_t ackd_error_trace_count(const struct ackd_error *error)
@@ -405,58 +437,127 @@ bool ackd_error_trace(const struct ackd_error *error, size_t index, const char *
     return true;
 }
 
-/* Append @child, reference taken, to the children of @error, which nobody else holds. */
-static void error_add_child(struct ackd_error *error, const struct ackd_error *child)
+const struct ackd_error *error_origin(const struct ackd_error *error)
 {
-    size_t kept = error->child_count < ERROR_CHILDREN_MAX ? error->child_count : ERROR_CHILDREN_MAX;
-    for (size_t i = 0; i < kept; i++) {
-        if (error->children[i] == child) {
-            ackd_error_unref(child);
-            return;
-        }
-    }
-    const struct ackd_error **grown = NULL;
-    if (kept < ERROR_CHILDREN_MAX)
-        grown = realloc(error->children, (kept + 1) * sizeof *grown);
-    if (grown == NULL) {
-        if (kept == ERROR_CHILDREN_MAX)
-            error->child_count++;
-        ackd_error_unref(child);
-        return;
-    }
-    grown[kept] = child;
-    error->children = grown;
-    error->child_count = kept + 1;
+    return error->origin == NULL ? error : error->origin;
 }
 
-const struct ackd_error *error_aggregate(const struct ackd_error *const *children, size_t count)
+/* Append @error, reference taken. The same one is listed once, as the copy that says most. */
+static void error_list_add(struct error_list *list, const struct ackd_error *error)
 {
-    ackd_assert(count > 0);
-    bool same = true;
-    bool dead = true;
-    for (size_t i = 0; i < count; i++) {
-        same = same && children[i] == children[0];
-        dead = dead && children[i]->verdict == ACKD_VERDICT_DEAD;
+    for (size_t i = 0; i < list->kept; i++) {
+        const struct ackd_error *item = list->items[i];
+        if (error_origin(item) != error_origin(error))
+            continue;
+        bool more = error->children.count > item->children.count;
+        if (more)
+            list->items[i] = error;
+        ackd_error_unref(more ? item : error);
+        return;
     }
-    if (same) {
-        for (size_t i = 1; i < count; i++)
-            ackd_error_unref(children[i]);
-        return children[0];
+    list->count++;
+    bool full = (list->kept & (list->kept - 1)) == 0; /* it doubles */
+    if (full && list->kept < ERROR_CHILDREN_MAX) {
+        size_t room = list->kept == 0 ? 1 : 2 * list->kept;
+        const struct ackd_error **grown = realloc(list->items, room * sizeof *grown);
+        full = grown == NULL;
+        if (grown != NULL)
+            list->items = grown;
     }
-    char text[64];
-    snprintf(text, sizeof text, "%zu failures", count);
-    struct error_place place = {ackd_error_file(children[0]), ackd_error_function(children[0]),
-                                ackd_error_line(children[0])};
-    struct ackd_error *error = error_make(ACKD_E_AGGREGATE, place, text);
+    if (full)
+        ackd_error_unref(error);
+    else
+        list->items[list->kept++] = error;
+}
+
+static void error_list_clear(struct error_list *list)
+{
+    for (size_t i = 0; i < list->kept; i++)
+        ackd_error_unref(list->items[i]);
+    free(list->items);
+    *list = (struct error_list){0};
+}
+
+void error_collect(struct error_bundle *bundle, const struct ackd_error *error)
+{
+    if (bundle->first == NULL) {
+        bundle->first = error;
+        return;
+    }
+    if (bundle->list.count == 0) {
+        if (error_origin(error) == error_origin(bundle->first)) {
+            bool more = error->children.count > bundle->first->children.count;
+            ackd_error_unref(more ? bundle->first : error);
+            bundle->first = more ? error : bundle->first;
+            return;
+        }
+        error_list_add(&bundle->list, ackd_error_ref(bundle->first));
+    }
+    error_list_add(&bundle->list, error);
+}
+
+const struct ackd_error *error_bundle_end(struct error_bundle *bundle, const char *file, int line,
+                                          const char *function)
+{
+    const struct ackd_error *first = bundle->first;
+    struct error_list list = bundle->list;
+    *bundle = (struct error_bundle){0};
+    if (list.count == 0)
+        return first;
+    char text[48];
+    snprintf(text, sizeof text, "%zu failures", list.count);
+    struct ackd_error *error =
+        error_make(ACKD_E_AGGREGATE, (struct error_place){file, function, line}, text);
+    bool dead = list.kept > 0;
+    uint64_t delay_ms = 0;
+    for (size_t i = 0; i < list.kept; i++) {
+        dead = dead && list.items[i]->verdict == ACKD_VERDICT_DEAD;
+        if (list.items[i]->delay_ms > delay_ms)
+            delay_ms = list.items[i]->delay_ms;
+    }
     if (error_is_static(error)) {
-        for (size_t i = 0; i < count; i++)
-            ackd_error_unref(children[i]);
-        return error;
+        error_list_clear(&list);
+    } else {
+        error->verdict = dead ? ACKD_VERDICT_DEAD : ACKD_VERDICT_RETRY;
+        error->delay_ms = dead ? 0 : delay_ms;
+        error->children = list;
     }
-    error->verdict = dead ? ACKD_VERDICT_DEAD : ACKD_VERDICT_RETRY;
-    for (size_t i = 0; i < count; i++)
-        error_add_child(error, children[i]);
+    ackd_error_unref(first);
     return error;
+}
+
+int ackd_aggregate_at(const struct ackd_error *const *errors, size_t count, const char *file,
+                      int line, const char *function)
+{
+    struct error_bundle bundle = {0};
+    for (size_t i = 0; i < count; i++) {
+        if (errors[i] != NULL)
+            error_collect(&bundle, ackd_error_ref(errors[i]));
+    }
+    const struct ackd_error *error = error_bundle_end(&bundle, file, line, function);
+    return error == NULL ? ACKD_OK : error_give(error);
+}
+
+/* The same again, with one reference; a static one if there is no memory. */
+static struct ackd_error *error_copy(const struct ackd_error *error)
+{
+    struct error_slot slot = {.task_id = error->task_id, .task_name = error->task_name};
+    struct error_slot *before = error_slot_use(&slot);
+    struct ackd_error *copy = error_make(error->code, error->place, error->text);
+    error_slot_use(before);
+    if (error_is_static(copy))
+        return copy;
+    copy->verdict = error->verdict;
+    copy->delay_ms = error->delay_ms;
+    copy->os_code = error->os_code;
+    copy->cause = ackd_error_ref(error->cause);
+    copy->origin = ackd_error_ref(error_origin(error));
+    memcpy(copy->trace, error->trace, sizeof copy->trace);
+    copy->trace_count = error->trace_count;
+    for (size_t i = 0; i < error->children.kept; i++)
+        error_list_add(&copy->children, ackd_error_ref(error->children.items[i]));
+    copy->children.count = error->children.count;
+    return copy;
 }
 
 const struct ackd_error *error_with_child(const struct ackd_error *primary,
@@ -468,72 +569,19 @@ const struct ackd_error *error_with_child(const struct ackd_error *primary,
     }
     struct ackd_error *own = (struct ackd_error *)(uintptr_t)primary;
     if (atomic_load_explicit(&own->references, memory_order_acquire) > 1) {
-        /* Somebody else reads it (E2): the same again, on top of it. */
-        struct ackd_error *copy = error_make(primary->code, primary->place, primary->text);
-        if (error_is_static(copy)) {
+        own = error_copy(primary); /* E2 */
+        if (error_is_static(own)) {
             ackd_error_unref(later);
             return primary;
         }
-        copy->verdict = primary->verdict;
-        copy->delay_ms = primary->delay_ms;
-        copy->os_code = primary->os_code;
-        copy->cause = ackd_error_ref(primary->cause);
         ackd_error_unref(primary);
-        own = copy;
     }
-    error_add_child(own, later);
+    if (error_origin(later) != error_origin(own)) {
+        error_list_add(&own->children, later);
+        return own;
+    }
+    for (size_t i = 0; i < later->children.kept; i++)
+        error_list_add(&own->children, ackd_error_ref(later->children.items[i]));
+    ackd_error_unref(later);
     return own;
-}
-
-struct error_text {
-    char *at;
-    size_t size;
-    size_t length;
-};
-
-static void error_append(struct error_text *out, const char *format, ...) ACKD_PRINTF(2, 3);
-static void error_append(struct error_text *out, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    size_t used = out->length < out->size ? out->length : out->size;
-    int length = vsnprintf(out->size == 0 ? NULL : out->at + used, out->size - used, format, args);
-    va_end(args);
-    if (length > 0)
-        out->length += (size_t)length;
-}
-
-enum { ERROR_DEPTH_MAX = 32 };
-
-static void error_format_node(struct error_text *out, const struct ackd_error *error, int depth,
-                              const char *relation)
-{
-    for (int step = 0; error != NULL && step < ERROR_DEPTH_MAX; step++) {
-        error_append(out, "%*s%s%s: %s", 2 * depth, "", relation, ackd_code_name(error->code),
-                     error->text);
-        if (error->os_code != 0)
-            error_append(out, ": %s", strerror(error->os_code));
-        if (error->place.line > 0)
-            error_append(out, " (%s:%d)", error->place.file, error->place.line);
-        if (error->task_id != 0)
-            error_append(out, " in task #%llu '%s'", (unsigned long long)error->task_id,
-                         error->task_name);
-        error_append(out, "\n");
-        if (depth < ERROR_DEPTH_MAX) {
-            for (size_t i = 0; i < error->child_count && i < ERROR_CHILDREN_MAX; i++)
-                error_format_node(out, error->children[i], depth + 1, "also ");
-        }
-        error = error->cause;
-        relation = "because ";
-        depth++;
-    }
-}
-
-size_t ackd_error_format(const struct ackd_error *error, char *text, size_t size)
-{
-    struct error_text out = {.at = text, .size = size};
-    if (size > 0)
-        text[0] = '\0';
-    error_format_node(&out, error, 0, "");
-    return out.length;
 }

@@ -17,8 +17,7 @@ enum { LOG_TEXT_SIZE = 1024, LOG_LINE_SIZE = 2048 };
 static _Atomic int log_level = ACKD_LOG_INFO;
 static void (*log_write)(const struct log_record *record, void *arg);
 static void *log_arg;
-static _Thread_local const struct log_context *log_context
-    __attribute__((tls_model("initial-exec")));
+_Thread_local const struct log_context *log_context_now;
 
 void log_use(void (*write)(const struct log_record *record, void *arg), void *arg)
 {
@@ -36,13 +35,6 @@ bool ackd_log_enabled(enum ackd_log_level level)
     return (int)level <= atomic_load_explicit(&log_level, memory_order_relaxed);
 }
 
-const struct log_context *log_context_use(const struct log_context *context)
-{
-    const struct log_context *before = log_context;
-    log_context = context;
-    return before;
-}
-
 /* Where lines go before a sink is there. */
 static void log_write_stderr(const struct log_record *record)
 {
@@ -51,28 +43,41 @@ static void log_write_stderr(const struct log_record *record)
     fprintf(stderr, "%.*s\n", (int)length, line);
 }
 
+static ACKD_PRINTF(2, 0) void log_event(struct log_record *record, const char *format, va_list args)
+{
+    int os_code = errno;
+    char text[LOG_TEXT_SIZE];
+    vsnprintf(text, sizeof text, format, args);
+    record->text = text;
+    record->context = log_context_now;
+    if (log_write != NULL)
+        log_write(record, log_arg);
+    else
+        log_write_stderr(record);
+    errno = os_code;
+}
+
 void ackd_log_event(enum ackd_log_level level, const char *event,
                     const struct ackd_log_field *fields, size_t count, const char *format, ...)
 {
     if (!ackd_log_enabled(level))
         return;
-    int os_code = errno;
-    char text[LOG_TEXT_SIZE];
+    struct log_record record = {.level = level, .event = event, .fields = fields, .count = count};
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    log_event(&record, format, args);
     va_end(args);
-    struct log_record record = {.level = level,
-                                .event = event,
-                                .text = text,
-                                .fields = fields,
-                                .count = count,
-                                .context = log_context};
-    if (log_write != NULL)
-        log_write(&record, log_arg);
-    else
-        log_write_stderr(&record);
-    errno = os_code;
+}
+
+void log_limited(const char *event, const struct ackd_log_field *fields, size_t count,
+                 const char *format, ...)
+{
+    struct log_record record = {
+        .level = ACKD_LOG_ERROR, .event = event, .fields = fields, .count = count, .limited = true};
+    va_list args;
+    va_start(args, format);
+    log_event(&record, format, args);
+    va_end(args);
 }
 
 struct log_line {

@@ -25,14 +25,33 @@ struct log_record {
     const struct ackd_log_field *fields;
     size_t count;
     const struct log_context *context; /* innermost first; may be NULL */
+    bool limited; /* an error of which a flood may come: the sink limits it as it does warnings */
 };
+
+/* As ackd_log_event at the level of errors, but limited. */
+void log_limited(const char *event, const struct ackd_log_field *fields, size_t count,
+                 const char *format, ...) ACKD_PRINTF(4, 5);
 
 /* @write may be called from any thread, and must not block. NULL: standard error again. */
 void log_use(void (*write)(const struct log_record *record, void *arg), void *arg);
 void log_set_level(enum ackd_log_level level);
 
+/* The context of this thread; for the two functions below alone. */
+extern _Thread_local const struct log_context *log_context_now
+    __attribute__((tls_model("initial-exec")));
+
 /* Make @context this thread's; NULL for none. Returns the one before. */
-const struct log_context *log_context_use(const struct log_context *context);
+static inline const struct log_context *log_context_use(const struct log_context *context)
+{
+    const struct log_context *before = log_context_now;
+    log_context_now = context;
+    return before;
+}
+/* Safe in a signal handler. */
+static inline const struct log_context *log_context_current(void)
+{
+    return log_context_now;
+}
 
 /*
  * Format a record without its time as logfmt: level=info event=connected msg="..." key=value.

@@ -34,17 +34,10 @@ void ring_fini(struct ring *ring)
     ring->slots = NULL;
 }
 
-bool ring_push(struct ring *ring, void *item)
+bool ring_look_for_room(struct ring *ring)
 {
-    ackd_assert(item != NULL);
-    if (ring->pushed - ring->popped_seen > ring->mask) {
-        ring->popped_seen = atomic_load_explicit(&ring->popped, memory_order_acquire);
-        if (ring->pushed - ring->popped_seen > ring->mask)
-            return false;
-    }
-    ring->slots[ring->pushed & ring->mask] = item;
-    ring->pushed++;
-    return true;
+    ring->popped_seen = atomic_load_explicit(&ring->popped, memory_order_acquire);
+    return ring->pushed - ring->popped_seen <= ring->mask;
 }
 
 bool ring_publish(struct ring *ring)
@@ -55,16 +48,8 @@ bool ring_publish(struct ring *ring)
     return true;
 }
 
-void *ring_pop(struct ring *ring)
+bool ring_look_for_items(struct ring *ring)
 {
-    if (ring->taken == ring->published_seen) {
-        /* An empty look is also the moment to give the places back: one store for a whole batch. */
-        atomic_store_explicit(&ring->popped, ring->taken, memory_order_release);
-        ring->published_seen = atomic_load_explicit(&ring->published, memory_order_acquire);
-        if (ring->taken == ring->published_seen)
-            return NULL;
-    }
-    void *item = ring->slots[ring->taken & ring->mask];
-    ring->taken++;
-    return item;
+    ring->published_seen = atomic_load_explicit(&ring->published, memory_order_acquire);
+    return ring->taken != ring->published_seen;
 }

@@ -88,6 +88,10 @@ static void timer_enter_lane(struct timer_lane *lane, struct timer *timer)
     else
         lane->last->sibling = timer;
     lane->last = timer;
+    struct timer **place = &lane->recent[lane->turn++ % TIMER_AHEAD];
+    if (*place != NULL)
+        (*place)->ahead = timer;
+    *place = timer;
 }
 
 static void timer_leave_lane(struct timer *timer)
@@ -101,7 +105,12 @@ static void timer_leave_lane(struct timer *timer)
         lane->last = timer->back;
     else
         timer->sibling->back = timer->back;
+    for (size_t i = 0; i < TIMER_AHEAD; i++) {
+        if (lane->recent[i] == timer)
+            lane->recent[i] = NULL;
+    }
     timer->lane = NULL;
+    timer->ahead = NULL;
 }
 
 static void timer_leave_heap(struct timer *timer)
@@ -175,6 +184,8 @@ size_t timers_run(struct timers *timers, uint64_t now_ns)
     timers_init(&late);
     struct timer *timer;
     while ((timer = timer_first(timers)) != NULL && timer->due_ns <= now_ns) {
+        __builtin_prefetch(timer->ahead, 1);
+        __builtin_prefetch(timer->touches, 1);
         timer_stop(timer);
         timer_start(&late, timer, timer->due_ns);
     }

@@ -8,6 +8,10 @@
  * a lane and O(log n) on average from the heap. Time comes in as a parameter; nothing here reads a
  * clock.
  *
+ * Timers lie on the stacks of those who wait, each on a page of its own: where there are thousands,
+ * to go from one to the next is a miss of every cache. So a timer in a lane knows one that stands
+ * some places behind it, which is fetched while those between are looked at.
+ *
  *   M1  In a lane nobody is due before the one in front of him.
  */
 #ifndef ACKD_BASE_TIMER_H
@@ -22,7 +26,10 @@
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_S UINT64_C(1000000000)
 
-enum { TIMER_LANES = 4 }; /* waits of different lengths that most loops have at a time */
+enum {
+    TIMER_LANES = 4, /* waits of different lengths that most loops have at a time */
+    TIMER_AHEAD = 8  /* timers that are fetched from memory while one is looked at */
+};
 
 struct timer {
     uint64_t due_ns;                   /* on the clock of its timers */
@@ -32,11 +39,16 @@ struct timer {
                                           lane the one in front */
     struct timers *timers;             /* NULL while not armed */
     struct timer_lane *lane;           /* NULL: in the heap */
+    const struct timer *ahead;         /* in a lane, one that stood TIMER_AHEAD places behind when
+                                          it came; it may be gone: never looked at, only fetched */
     void (*fire)(struct timer *timer); /* called with the timer not armed any more */
+    const void *touches;               /* fetched before that: what the call looks at; or NULL */
 };
 
 struct timer_lane {
     struct timer *first, *last;
+    struct timer *recent[TIMER_AHEAD]; /* the last ones that came and still stand in it, or NULL */
+    unsigned turn;                     /* place in recent for the next */
 };
 
 struct timers {

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "host/host.h"
+#include "host/report.h"
 
 int command_usage(const char *name, const char *format, ...)
 {
@@ -34,7 +35,7 @@ int command_bad_option(char **argv)
 void command_complain(const char *name)
 {
     char text[2048];
-    host_error_line(ackd_error_current(), text, sizeof text);
+    report_error_line(ackd_error_current(), text, sizeof text);
     fprintf(stderr, "ackd %s: %s\n", name, text);
 }
 

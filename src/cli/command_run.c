@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "host/host.h"
+#include "host/report.h"
 #include "io/logsink.h"
 #include "io/system.h"
 
@@ -19,7 +20,7 @@ static int command_run_host(struct config *config)
     if (host_new(config, &host) != ACKD_OK) {
         char text[1024];
         int code = ackd_error_code(ackd_error_current());
-        host_error_line(ackd_error_current(), text, sizeof text);
+        report_error_line(ackd_error_current(), text, sizeof text);
         ackd_log_error("start-failed", "%s", text);
         return code == ACKD_E_INTERNAL || code == ACKD_E_NOMEM ? COMMAND_INTERNAL : COMMAND_CONFIG;
     }

@@ -22,8 +22,11 @@
 #include "cli/command.h"
 #include "cli/sample.h"
 #include "host/host.h"
+#include "host/report.h"
 #include "host/runner.h"
+#include "io/blocking.h"
 #include "io/system.h"
+#include "io/watchdog.h"
 
 enum { TRY_SETTINGS_MAX = 64, TRY_ITEMS_MAX = 64, TRY_FLIGHT_MAX = 4096 };
 
@@ -38,11 +41,13 @@ struct trial {
     uint32_t concurrency;
     uint64_t timeout_ms;
     bool json;
+    enum ackd_blocking_policy blocking;
     FILE *input;
     const char *input_name;
     /* What runs. */
     struct loop *loop;
     struct runner *runner;
+    struct watchdog *watchdog;
     struct plugin *plugin;
     struct station station;
     struct order cancel, quit;
@@ -65,7 +70,7 @@ static void try_print(const struct job *job, const char *verdict, const char *mo
 {
     char text[1024] = "";
     if (job->error != NULL)
-        host_failure_line(job->error, text, sizeof text);
+        report_failure_line(job->error, text, sizeof text);
     printf("%" PRIu64 ": %s%s%s%s\n", job->delivery->tag, verdict, more,
            text[0] == '\0' ? "" : ": ", text);
 }
@@ -195,12 +200,48 @@ static void try_read(struct trial *trial)
     free(line);
 }
 
+/* What runs is asked to stop, and nothing more is read. */
+static void try_cancel(struct trial *trial)
+{
+    trial->canceled = true;
+    trial->ended = true;
+    try_end_list(trial, &trial->waiting);
+    try_end_list(trial, &trial->due);
+    trial->cancel = (struct order){.crossing = {CROSSING_CANCEL}, .reason = ACKD_CANCEL_SHUTDOWN};
+    runner_send(trial->runner, &trial->cancel.crossing);
+    runner_flush(trial->runner);
+}
+
+static void try_send(struct trial *trial, enum crossing_kind kind)
+{
+    trial->station.crossing.kind = kind;
+    runner_send(trial->runner, &trial->station.crossing);
+    runner_flush(trial->runner);
+}
+
+/* What the daemon would stop for ends the trial too. */
+static void try_run_back(struct trial *trial)
+{
+    if (trial->station.run_code == ACKD_OK)
+        return;
+    char text[1024];
+    report_failure_line(trial->station.run_error, text, sizeof text);
+    fprintf(stderr, "ackd try: run() of handler '%s' failed: %s\n", trial->handler, text);
+    trial->status = COMMAND_FAILED;
+    if (!trial->canceled)
+        try_cancel(trial);
+}
+
 static void try_hook_back(struct trial *trial)
 {
     struct station *station = &trial->station;
+    if (station->crossing.kind == CROSSING_END) {
+        try_send(trial, CROSSING_STOP);
+        return;
+    }
     if (station->code != ACKD_OK) {
         char text[1024];
-        host_failure_line(station->error, text, sizeof text);
+        report_failure_line(station->error, text, sizeof text);
         fprintf(stderr, "ackd try: %s of handler '%s' failed: %s\n",
                 station->crossing.kind == CROSSING_START ? "start()" : "stop()", trial->handler,
                 text);
@@ -208,6 +249,9 @@ static void try_hook_back(struct trial *trial)
     }
     if (station->crossing.kind == CROSSING_START && station->code == ACKD_OK) {
         station->started = true;
+        if (station->handler->run != NULL)
+            runner_send(trial->runner, &station->run_crossing);
+        runner_flush(trial->runner);
         return;
     }
     loop_stop(trial->loop);
@@ -220,7 +264,9 @@ static uint64_t try_turn(void *arg)
     while ((crossing = runner_receive(trial->runner)) != NULL) {
         if (crossing->kind == CROSSING_JOB)
             try_verdict(trial, LIST_ITEM(crossing, job, crossing));
-        else if (crossing->kind == CROSSING_START || crossing->kind == CROSSING_STOP)
+        else if (crossing->kind == CROSSING_RUN)
+            try_run_back(trial);
+        else if (crossing->kind != CROSSING_CANCEL)
             try_hook_back(trial);
     }
     if (!trial->station.started)
@@ -229,9 +275,7 @@ static uint64_t try_turn(void *arg)
     try_read(trial);
     if (trial->ended && !trial->ending && trial->held == 0) {
         trial->ending = true;
-        trial->station.crossing.kind = CROSSING_STOP;
-        runner_send(trial->runner, &trial->station.crossing);
-        runner_flush(trial->runner);
+        try_send(trial, CROSSING_END);
     }
     return TIMER_NEVER;
 }
@@ -244,41 +288,42 @@ static void try_signal(int number, void *arg)
         return;
     if (trial->canceled)
         _Exit(128 + number);
-    trial->canceled = true;
-    trial->ended = true;
-    try_end_list(trial, &trial->waiting);
-    try_end_list(trial, &trial->due);
-    trial->cancel = (struct order){.crossing = {CROSSING_CANCEL}, .reason = ACKD_CANCEL_SHUTDOWN};
-    runner_send(trial->runner, &trial->cancel.crossing);
-    runner_flush(trial->runner);
+    try_cancel(trial);
 }
 
 static int try_set_up(struct trial *trial)
 {
     ACKD_TRY(plugin_load(trial->handler, trial->path, NULL, &trial->plugin));
     ACKD_TRY(loop_new("ackd try", &trial->loop));
-    struct runner_options options = {
-        .name = "loop 0", .owner = trial->loop, .capacity = trial->concurrency + 8};
+    blocking_set_policy(trial->blocking);
+    struct watchdog_options watchdog = {.warn_ms = WATCHDOG_WARN_MS, .error_ms = WATCHDOG_ERROR_MS};
+    ACKD_TRY(watchdog_new(&watchdog, &trial->watchdog));
+    struct runner_options options = {.name = "loop 0",
+                                     .owner = trial->loop,
+                                     .capacity = trial->concurrency + 8,
+                                     .watchdog = trial->watchdog};
     ACKD_TRY(runner_new(&options, &trial->runner));
     ACKD_TRY(delivery_pool_new(sizeof(struct job), TRY_FLIGHT_MAX, &trial->pool));
     ACKD_TRY(signals_open(trial->loop, try_signal, trial, &trial->signals));
     loop_set_turn(trial->loop, try_turn, trial);
     trial->station = (struct station){.crossing = {CROSSING_START},
-                                      .runner = trial->runner,
                                       .handler = plugin_consumer(trial->plugin),
                                       .consumer = "try",
                                       .timeout_ms = trial->timeout_ms};
-    return plugin_state_new(trial->plugin, trial->settings, trial->setting_count, "-s",
-                            &trial->station.state);
+    ACKD_TRY(plugin_state_new(trial->plugin, trial->settings, trial->setting_count, "-s",
+                              &trial->station.state));
+    runner_place(trial->runner, &trial->station);
+    return ACKD_OK;
 }
 
 static void try_tear_down(struct trial *trial)
 {
-    ackd_error_unref(trial->station.error);
+    runner_clear(&trial->station);
     if (trial->plugin != NULL)
         plugin_state_free(trial->plugin, &trial->station.state);
     signals_close(&trial->signals);
     runner_free(&trial->runner);
+    watchdog_free(&trial->watchdog);
     if (trial->pool != NULL)
         delivery_pool_free(&trial->pool);
     if (trial->loop != NULL)
@@ -349,6 +394,18 @@ static int try_number(const char *text, uint32_t max, uint32_t *ret)
     return COMMAND_OK;
 }
 
+static int try_blocking(struct trial *trial, const char *text)
+{
+    static const char *const words[] = {"warn", "refuse", "allow"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcmp(text, words[i]) == 0) {
+            trial->blocking = (enum ackd_blocking_policy)i;
+            return COMMAND_OK;
+        }
+    }
+    return command_usage("try", "'%s' is not one of warn, refuse, allow", text);
+}
+
 static int try_option(struct trial *trial, int option, char **argv)
 {
     uint32_t number = 0;
@@ -370,6 +427,8 @@ static int try_option(struct trial *trial, int option, char **argv)
     case 'j':
         trial->json = true;
         return COMMAND_OK;
+    case 'b':
+        return try_blocking(trial, optarg);
     default:
         return command_bad_option(argv);
     }
@@ -382,10 +441,11 @@ static int try_parse(struct trial *trial, int argc, char **argv)
                                             {"concurrency", required_argument, NULL, 'n'},
                                             {"timeout-ms", required_argument, NULL, 't'},
                                             {"path", required_argument, NULL, 'p'},
+                                            {"blocking", required_argument, NULL, 'b'},
                                             {"json", no_argument, NULL, 'j'},
                                             {0}};
     int option;
-    while ((option = getopt_long(argc, argv, "s:a:n:t:p:j", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "s:a:n:t:p:b:j", options, NULL)) != -1) {
         int status = try_option(trial, option, argv);
         if (status != COMMAND_OK)
             return status;

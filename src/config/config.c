@@ -393,9 +393,42 @@ uint64_t config_stack_size(const struct config *config)
     return config->process.stack_size;
 }
 
+int config_stack_guard(const struct config *config)
+{
+    return config->process.stack_guard;
+}
+
 uint32_t config_tasks_max(const struct config *config)
 {
     return config->process.tasks_max;
+}
+
+bool config_unobserved_fails(const struct config *config)
+{
+    return config->process.unobserved == 1;
+}
+
+uint32_t config_cpu_threads(const struct config *config)
+{
+    return config->process.cpu_threads;
+}
+
+uint32_t config_cpu_queue(const struct config *config)
+{
+    return config->process.cpu_queue;
+}
+
+int config_blocking(const struct config *config)
+{
+    return config->process.blocking;
+}
+
+void config_stall(const struct config *config, struct config_stall *ret_stall)
+{
+    *ret_stall = (struct config_stall){.warn_ms = config->process.stall_warn_ms,
+                                       .error_ms = config->process.stall_error_ms,
+                                       .abort_ms = config->process.stall_abort_ms,
+                                       .signal = config->process.stall_signal};
 }
 
 uint64_t config_shutdown_ms(const struct config *config)

@@ -73,7 +73,19 @@ const struct config_broker *config_brokers(const struct config *config, size_t *
 const struct config_consumer *config_consumers(const struct config *config, size_t *ret_count);
 uint32_t config_loops(const struct config *config);
 uint64_t config_stack_size(const struct config *config);
+int config_stack_guard(const struct config *config); /* 0 auto, 1 mprotect, 2 region */
 uint32_t config_tasks_max(const struct config *config);
+/* Whether failures that nobody looked at make the exit status one of failure. */
+bool config_unobserved_fails(const struct config *config);
+uint32_t config_cpu_threads(const struct config *config); /* 0: twice the processors */
+uint32_t config_cpu_queue(const struct config *config);
+int config_blocking(const struct config *config); /* enum ackd_blocking_policy */
+/* How long a loop may stand still; 0: for ever. */
+struct config_stall {
+    uint64_t warn_ms, error_ms, abort_ms;
+    int signal; /* 0 urg, 1 usr1, 2 usr2, 3 prof */
+};
+void config_stall(const struct config *config, struct config_stall *ret_stall);
 uint64_t config_shutdown_ms(const struct config *config);
 uint32_t config_shutdown_soft_percent(const struct config *config);
 int config_log_level(const struct config *config);  /* enum ackd_log_level */

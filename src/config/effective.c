@@ -97,7 +97,7 @@ static bool effective_number(const struct options_row *row, const void *member, 
     switch (row->type) {
     case OPTIONS_INTEGER:
         fprintf(out, "%" PRIu32, *(const uint32_t *)member);
-        return true;
+        return *(const uint32_t *)member != 0 || row->min == 0;
     case OPTIONS_PERCENT:
         fprintf(out, "%" PRIu32 "%%", *(const uint32_t *)member);
         return true;
@@ -111,6 +111,10 @@ static bool effective_number(const struct options_row *row, const void *member, 
     case OPTIONS_DURATION:
     case OPTIONS_SIZE:
         wide = *(const uint64_t *)member;
+        if (wide == 0 && row->type == OPTIONS_DURATION && row->min == 0) {
+            fputs("off", out);
+            return true;
+        }
         fputs(row->type == OPTIONS_SIZE ? value_format_size(wide, text)
                                         : value_format_duration(wide, text),
               out);

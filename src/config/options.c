@@ -27,6 +27,7 @@
 #define OPTIONS_OF_TLS struct options_broker
 #define OPTIONS_OF_RECONNECT struct options_broker
 #define OPTIONS_OF_RUNTIME struct options_process
+#define OPTIONS_OF_STALL struct options_process
 #define OPTIONS_OF_SHUTDOWN struct options_process
 #define OPTIONS_OF_LOG struct options_process
 #define OPTIONS_OF_PLUGINS struct options_process

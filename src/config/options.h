@@ -24,7 +24,7 @@ enum options_type {
     OPTIONS_URI,      /* const char *, never shown whole */
     OPTIONS_INTEGER,  /* uint32_t */
     OPTIONS_BOOLEAN,  /* bool */
-    OPTIONS_DURATION, /* uint64_t, milliseconds */
+    OPTIONS_DURATION, /* uint64_t, milliseconds; with a min of 0 also 'off', which is 0 */
     OPTIONS_SIZE,     /* uint64_t, bytes */
     OPTIONS_PERCENT,  /* uint32_t */
     OPTIONS_CHOICE,   /* int, the index of the word */
@@ -76,7 +76,16 @@ struct options_broker {
 struct options_process {
     uint32_t loops;
     uint64_t stack_size;
+    int stack_guard; /* index of the word */
     uint32_t tasks_max;
+    int unobserved;       /* 0 log, 1 fail */
+    uint32_t cpu_threads; /* 0: twice the processors */
+    uint32_t cpu_queue;
+    int blocking;           /* index of the word */
+    uint64_t stall_warn_ms; /* 0: off, as for the next two */
+    uint64_t stall_error_ms;
+    uint64_t stall_abort_ms;
+    int stall_signal;
     uint64_t shutdown_ms;
     uint32_t shutdown_soft;
     int log_level; /* index of the word */

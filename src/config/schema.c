@@ -90,6 +90,8 @@ static void schema_form(const struct options_row *row, FILE *out)
         fputs("{\"type\": \"boolean\"}", out);
         return;
     case OPTIONS_DURATION:
+        if (row->min == 0)
+            fputs("{\"const\": \"off\"}, {\"const\": false}, ", out);
         fputs("{\"$ref\": \"#/$defs/duration\"}", out);
         return;
     case OPTIONS_SIZE:

@@ -49,10 +49,13 @@ const char *section_describe(const struct section *section, enum options_section
 /* Whether @part is @kind or within it. */
 static bool section_holds(enum options_section kind, enum options_section part)
 {
-    const struct options_section_row *row = options_section(part);
-    if (kind == OPTIONS_ROOT)
-        return row->parent == OPTIONS_ROOT && row->names == NULL;
-    return part == kind || row->parent == kind;
+    while (part != kind && part != OPTIONS_ROOT) {
+        const struct options_section_row *row = options_section(part);
+        if (kind == OPTIONS_ROOT && row->names != NULL)
+            return false;
+        part = row->parent;
+    }
+    return part == kind;
 }
 
 /* Add "'KEY' in WHERE: " and the text to the findings. */
@@ -134,9 +137,13 @@ static void section_set_percent(struct reading *reading, const char *value)
 
 static void section_set_wide(struct reading *reading, const char *value)
 {
+    const struct options_row *row = reading->row;
     uint64_t number = 0;
-    int code = reading->row->type == OPTIONS_SIZE ? value_size(value, &number)
-                                                  : value_duration_ms(value, &number);
+    int code = ACKD_OK;
+    if (row->type == OPTIONS_SIZE)
+        code = value_size(value, &number);
+    else if (row->min > 0 || strcmp(value, "off") != 0)
+        code = value_duration_ms(value, &number);
     if (code != ACKD_OK)
         section_malformed(reading);
     else if (section_within(reading, number))

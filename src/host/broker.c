@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "host/host.h"
 #include "host/job.h"
+#include "host/report.h"
 #include "io/system.h"
 
 enum { BROKER_ERROR_SIZE = 1024 };
@@ -39,7 +40,7 @@ static void broker_down(struct link *link, uint64_t retry_ms, bool severe, void 
 {
     struct broker *broker = arg;
     char text[BROKER_ERROR_SIZE];
-    host_error_line(ackd_error_current(), text, sizeof text);
+    report_error_line(ackd_error_current(), text, sizeof text);
     struct ackd_log_field fields[] = {ACKD_FIELD("broker", broker->config->name),
                                       ACKD_FIELD("link", broker_link_name(broker, link)),
                                       ACKD_FIELD_INT("retry_ms", retry_ms)};

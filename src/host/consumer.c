@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "host/dispatch.h"
 #include "host/host.h"
+#include "host/report.h"
 #include "host/settle.h"
 
 enum { CONSUMER_START_AGAIN_FIRST_MS = 1000, CONSUMER_START_AGAIN_MAX_MS = 60000 };
@@ -31,7 +32,7 @@ static void consumer_log(const struct consumer *consumer, enum ackd_log_level le
 static void consumer_pause(struct consumer *consumer, const char *event, const char *what)
 {
     char text[CONSUMER_REASON_SIZE];
-    host_error_line(ackd_error_current(), text, sizeof text);
+    report_error_line(ackd_error_current(), text, sizeof text);
     snprintf(consumer->reason, sizeof consumer->reason, "%s: %.400s", what, text);
     consumer->tried = true;
     consumer_log(consumer, ACKD_LOG_ERROR, event, consumer->reason);
@@ -81,7 +82,7 @@ static void consumer_lost(uint64_t retry_ms, void *arg)
     struct consumer *consumer = arg;
     size_t open = consumer_open_count(consumer);
     char text[CONSUMER_REASON_SIZE / 2];
-    host_error_line(ackd_error_current(), text, sizeof text);
+    report_error_line(ackd_error_current(), text, sizeof text);
     consumer->tried = true;
     settle_lost(consumer);
     if (consumer->stopping)
@@ -196,8 +197,17 @@ static void consumer_started(struct consumer *consumer, struct station *station)
                  station->handler->name, consumer->start_again_ms);
         consumer_pause(consumer, "start-failed", what);
     }
+    if (station->started && station->handler->run != NULL && !consumer->stopping)
+        runner_send(station->runner, &station->run_crossing);
     if (consumer->stations_starting == 0 && !consumer->stopping)
         consumer_end_round(consumer);
+}
+
+void consumer_run_back(struct consumer *consumer, const struct station *station)
+{
+    /* Another policy's failure is one at the stop, which was logged. */
+    if (station->run_code != ACKD_OK && station->handler->run_failure == ACKD_SERVICE_STOP_HOST)
+        host_fail(consumer->host);
 }
 
 void consumer_station_back(struct consumer *consumer, struct station *station)
@@ -206,13 +216,17 @@ void consumer_station_back(struct consumer *consumer, struct station *station)
         consumer_started(consumer, station);
         return;
     }
+    if (station->crossing.kind == CROSSING_END) {
+        consumer->host->drain.ends--;
+        return;
+    }
     station->started = false;
     if (consumer->host->drain.hooks > 0) /* else it is not waited for any more */
         consumer->host->drain.hooks--;
     if (station->code != ACKD_OK) {
         char text[CONSUMER_REASON_SIZE / 2];
         (void)error_give(ackd_error_ref(station->error));
-        host_error_line(ackd_error_current(), text, sizeof text);
+        report_error_line(ackd_error_current(), text, sizeof text);
         consumer_log(consumer, ACKD_LOG_ERROR, "stop-failed", text);
     }
 }
@@ -272,7 +286,6 @@ int consumer_place(struct consumer *consumer, struct broker *broker, struct runn
         return ackd_fail(ACKD_E_NOMEM, "consumer '%s'", config->name);
     for (size_t i = 0; i < count; i++) {
         struct station *station = &consumer->stations[consumer->station_count++];
-        station->runner = runners[i];
         station->owner = consumer;
         station->handler = plugin_consumer(consumer->plugin);
         station->consumer = config->name;
@@ -280,6 +293,7 @@ int consumer_place(struct consumer *consumer, struct broker *broker, struct runn
         station->stack_size = config->stack_size;
         ACKD_TRY(plugin_state_new(consumer->plugin, config->settings, config->setting_count,
                                   config->name, &station->state));
+        runner_place(runners[i], station);
     }
     struct subscription_options options = {.link = broker->consuming,
                                            .name = config->name,
@@ -302,7 +316,7 @@ void consumer_free(struct consumer **consumer)
     list_remove(&freed->dead_letter.node); /* the topology outlives it, and may still hold it */
     subscription_free(&freed->subscription);
     for (size_t i = 0; i < freed->station_count; i++) {
-        ackd_error_unref(freed->stations[i].error);
+        runner_clear(&freed->stations[i]);
         plugin_state_free(freed->plugin, &freed->stations[i].state);
     }
     free(freed->stations);

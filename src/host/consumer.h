@@ -56,8 +56,10 @@ ACKD_MUST_CHECK int consumer_place(struct consumer *consumer, struct broker *bro
                                    struct runner **runners, size_t count);
 /* Begin: start() on each loop, the dead-letter queue, then the subscription. */
 void consumer_start(struct consumer *consumer);
-/* A station came back from start() or stop(). */
+/* A station came back from start() or stop(), or from the end of what it runs beside. */
 void consumer_station_back(struct consumer *consumer, struct station *station);
+/* Its run() has ended for good. */
+void consumer_run_back(struct consumer *consumer, const struct station *station);
 
 /* Messages of each state that it holds now, all together. */
 size_t consumer_open_count(const struct consumer *consumer);

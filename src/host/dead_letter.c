@@ -12,8 +12,10 @@
 
 #include "base/arena.h"
 #include "base/assert.h"
+#include "base/error.h"
 #include "base/log.h"
 #include "host/host.h"
+#include "host/report.h"
 #include "io/system.h"
 
 enum { DEAD_LETTER_HEADERS = 12 };
@@ -114,10 +116,11 @@ static void dead_letter_write_story(struct dead_letter *letter, const struct ack
 {
     const struct job *job = letter->job;
     const struct ackd_consumer *handler = plugin_consumer(letter->consumer->plugin);
+    const struct error_name name = error_name(ackd_error_code(error));
     char hostname[256];
     system_hostname(hostname, sizeof hostname);
     const struct channel_argument story[] = {
-        {"x-ackd-error-code", ackd_code_name(ackd_error_code(error))},
+        {"x-ackd-error-code", dead_letter_text(letter, "%s", name.text)},
         {"x-ackd-error", dead_letter_error(letter, error)},
         {"x-ackd-attempts", dead_letter_text(letter, "%" PRIu32, job->message.attempt)},
         {"x-ackd-failed-at", dead_letter_time(letter)},
@@ -170,9 +173,10 @@ int dead_letter_new(struct consumer *consumer, struct job *job, const struct ack
     letter->request.body = job->delivery->body;
     letter->request.done = dead_letter_published;
     char text[1024];
-    host_failure_line(error, text, sizeof text);
+    report_failure_line(error, text, sizeof text);
+    const struct error_name name = error_name(ackd_error_code(error));
     struct ackd_log_field fields[] = {ACKD_FIELD("error_id", letter->request.id),
-                                      ACKD_FIELD("code", ackd_code_name(ackd_error_code(error))),
+                                      ACKD_FIELD("code", name.text),
                                       ACKD_FIELD("dead_letter", consumer->config->dead_letter),
                                       ACKD_FIELD_INT("attempt", job->message.attempt)};
     const struct log_context *before = log_context_use(&job->log);

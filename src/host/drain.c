@@ -72,10 +72,44 @@ static void drain_arm(struct host *host, struct timer *timer, uint64_t ms)
     timer_start(loop_timers(host->loop), timer, timer_after_ms(loop_now_ns(host->loop), ms));
 }
 
-/* Ask every handler to stop. */
+/* Cancel what runs beside the messages: run(), and what was detached. Stations that still start
+ * are asked when they have come back. */
+static void drain_end_stations(struct host *host)
+{
+    list_for_each (node, &host->consumers) {
+        struct consumer *consumer = LIST_ITEM(node, consumer, node);
+        for (size_t i = 0; i < consumer->station_count && consumer->stations_starting == 0; i++) {
+            struct station *station = &consumer->stations[i];
+            if (station->ended)
+                continue;
+            station->ended = true;
+            station->crossing.kind = CROSSING_END;
+            host->drain.ends++;
+            runner_send(station->runner, &station->crossing);
+            runner_flush(station->runner);
+        }
+    }
+}
+
+static void drain_name_slow(const struct host *host, const struct job *job)
+{
+    uint64_t since_ms = (loop_now_ns(host->loop) - job->started_ns) / NS_PER_MS;
+    struct ackd_log_field fields[] = {ACKD_FIELD_INT("running_ms", since_ms)};
+    const struct log_context *before = log_context_use(&job->log);
+    ackd_log_event(ACKD_LOG_WARNING, "asked-to-stop", fields, 1,
+                   "cancelled by the stop: its handler runs for %" PRIu64 " ms now", since_ms);
+    (void)log_context_use(before);
+}
+
+/* Ask every handler to stop, and say which did not end by itself. */
 static void drain_cancel(struct host *host)
 {
     drain_enter(host, DRAIN_CANCELING);
+    list_for_each (node, &host->consumers) {
+        struct list *running = &LIST_ITEM(node, consumer, node)->jobs[JOB_RUNNING];
+        list_for_each (link, running)
+            drain_name_slow(host, LIST_ITEM(link, job, node));
+    }
     for (size_t i = 0; i < host->runner_count; i++) {
         host->orders[i].cancel =
             (struct order){.crossing = {CROSSING_CANCEL}, .reason = ACKD_CANCEL_SHUTDOWN};
@@ -105,7 +139,8 @@ static void drain_stop_publishing(const struct host *host)
 /* The hard limit: what still runs is given back over its handler's head. */
 static void drain_force(struct host *host)
 {
-    host->drain.forced = drain_count(host, JOB_RUNNING) + drain_starting(host) > 0;
+    host->drain.forced =
+        drain_count(host, JOB_RUNNING) + drain_starting(host) + host->drain.ends > 0;
     drain_enter(host, DRAIN_FORCING);
     list_for_each (node, &host->consumers) {
         struct consumer *consumer = LIST_ITEM(node, consumer, node);
@@ -168,6 +203,8 @@ static void drain_extra_over(struct timer *timer)
                          host->drain.hooks, DRAIN_HOOKS_MS);
         host->drain.stuck = true;
         host->drain.hooks = 0;
+        for (size_t i = 0; i < host->runner_count; i++)
+            host_report(host, i, true);
     }
 }
 
@@ -301,9 +338,13 @@ static void drain_close(struct host *host)
 void drain_go_on(struct host *host)
 {
     struct drain *drain = &host->drain;
-    if ((drain->stage == DRAIN_FINISHING || drain->stage == DRAIN_CANCELING) &&
-        drain_count(host, JOB_RUNNING) + drain_starting(host) == 0)
-        drain_stop_hooks(host);
+    if (drain->stage == DRAIN_FINISHING || drain->stage == DRAIN_CANCELING) {
+        bool idle = drain_count(host, JOB_RUNNING) + drain_starting(host) == 0;
+        if (idle || drain->stage == DRAIN_CANCELING)
+            drain_end_stations(host);
+        if (idle && drain->ends == 0)
+            drain_stop_hooks(host);
+    }
     if (drain->stage == DRAIN_FORCING)
         drain_stop_hooks(host);
     if (drain->stage == DRAIN_HOOKS && drain->hooks == 0)

@@ -32,6 +32,7 @@ struct drain {
     struct timer extra; /* the end of HOOKS */
     struct timer last;  /* the end of all, once nothing waits for a confirm */
     uint64_t begun_ns;
+    size_t ends;  /* stations whose run() or detached tasks have not ended */
     size_t hooks; /* stop() calls that have not come back */
     bool forced;  /* work was given back over its handler's head */
     bool stuck;   /* a stop() did not end in time */

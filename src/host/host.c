@@ -15,11 +15,16 @@
 #include "base/log.h"
 #include "host/dispatch.h"
 #include "host/settle.h"
+#include "io/blocking.h"
+#include "io/pool.h"
+#include "io/watchdog.h"
 
 enum {
     HOST_STATUS_MS = 5000,
-    HOST_QUIT_MS = 1000, /* for the loops to end after everything is done */
-    HOST_ORDERS = 8      /* crossings of a runner beside messages and hooks */
+    HOST_QUIT_MS = 1000,  /* for the loops to answer after everything is done */
+    HOST_CLOSE_MS = 5500, /* for the destruction of what is local to them, thereafter */
+    HOST_ORDERS = 8,      /* crossings of a runner beside messages and hooks */
+    HOST_HOOKS = 2        /* of a station: start(), stop() and the end; and run() */
 };
 
 struct loop *host_loop(const struct host *host)
@@ -30,31 +35,6 @@ struct loop *host_loop(const struct host *host)
 struct random *host_random(struct host *host)
 {
     return &host->random;
-}
-
-void host_error_line(const struct ackd_error *error, char *line, size_t size)
-{
-    size_t length = 0;
-    line[0] = '\0';
-    for (; error != NULL && length + 1 < size; error = ackd_error_cause(error)) {
-        int os_code = ackd_error_errno(error);
-        length += (size_t)snprintf(line + length, size - length, "%s%s%s%s", length > 0 ? ": " : "",
-                                   ackd_error_text(error), os_code == 0 ? "" : ": ",
-                                   os_code == 0 ? "" : strerror(os_code));
-    }
-}
-
-void host_failure_line(const struct ackd_error *error, char *line, size_t size)
-{
-    size_t length = ackd_error_format(error, line, size);
-    if (length >= size)
-        length = size - 1;
-    while (length > 0 && line[length - 1] == '\n')
-        line[--length] = '\0';
-    for (size_t i = 0; i < length; i++) {
-        if (line[i] == '\n')
-            line[i] = ';';
-    }
 }
 
 void host_order(struct host *host, size_t runner, struct order *order)
@@ -82,7 +62,10 @@ static void host_receive(struct host *host, size_t index)
             settle_verdict(job->consumer, job);
         } else if (crossing->kind == CROSSING_REPORT) {
             host->orders[index].reporting = false;
-        } else if (crossing->kind == CROSSING_START || crossing->kind == CROSSING_STOP) {
+        } else if (crossing->kind == CROSSING_RUN) {
+            struct station *station = LIST_ITEM(crossing, station, run_crossing);
+            consumer_run_back(station->owner, station);
+        } else if (crossing->kind != CROSSING_CANCEL) {
             struct station *station = LIST_ITEM(crossing, station, crossing);
             consumer_station_back(station->owner, station);
         }
@@ -140,6 +123,13 @@ static uint64_t host_turn(void *arg)
 void host_stop(struct host *host)
 {
     drain_begin(host);
+}
+
+void host_fail(struct host *host)
+{
+    host->failed = true;
+    if (host->drain.stage == DRAIN_NOT)
+        host_stop(host);
 }
 
 static void host_signal(int number, void *arg)
@@ -244,12 +234,14 @@ static int host_share_tasks(const struct host *host, size_t loops, size_t *ret_s
 
 static int host_make_runners(struct host *host)
 {
+    static const enum stack_guard guards[] = {STACK_GUARD_AUTO, STACK_GUARD_MPROTECT,
+                                              STACK_GUARD_REGION};
     size_t count = config_loops(host->config);
     size_t tasks_max = 0;
     ACKD_TRY(host_share_tasks(host, count, &tasks_max));
     size_t capacity = HOST_ORDERS;
     list_for_each (node, &host->consumers)
-        capacity += LIST_ITEM(node, consumer, node)->config->concurrency + 2;
+        capacity += LIST_ITEM(node, consumer, node)->config->concurrency + HOST_HOOKS;
     host->runners = calloc(count, sizeof *host->runners);
     host->orders = calloc(count, sizeof *host->orders);
     if (host->runners == NULL || host->orders == NULL)
@@ -261,7 +253,9 @@ static int host_make_runners(struct host *host)
                                          .owner = host->loop,
                                          .capacity = capacity,
                                          .stack_size = config_stack_size(host->config),
-                                         .tasks_max = tasks_max};
+                                         .tasks_max = tasks_max,
+                                         .guard = guards[config_stack_guard(host->config)],
+                                         .watchdog = host->stalls};
         ACKD_TRY(runner_new(&options, &host->runners[i]));
         host->runner_count++;
     }
@@ -314,12 +308,30 @@ static int host_make_consumers(struct host *host)
     return ACKD_OK;
 }
 
+/* What handlers may not do to their loops, and who looks. */
+static int host_watch(struct host *host)
+{
+    struct config_stall stall;
+    config_stall(host->config, &stall);
+    blocking_set_policy((enum ackd_blocking_policy)config_blocking(host->config));
+    struct watchdog_options options = {.warn_ms = stall.warn_ms,
+                                       .error_ms = stall.error_ms,
+                                       .abort_ms = stall.abort_ms,
+                                       .signal = watchdog_signal(stall.signal)};
+    return watchdog_new(&options, &host->stalls);
+}
+
 static int host_set_up(struct host *host)
 {
+    const struct pool_options pool = {.threads = config_cpu_threads(host->config),
+                                      .queue = config_cpu_queue(host->config)};
+    ACKD_TRY(pool_open(&pool));
+    host->pooled = true;
     plugin_sweep(config_cache_directory(host->config));
     ACKD_TRY(loop_new("ackd", &host->loop));
     loop_set_turn(host->loop, host_turn, host);
     ACKD_TRY(host_make_consumers(host));
+    ACKD_TRY(host_watch(host));
     ACKD_TRY(host_make_runners(host));
     ACKD_TRY(host_place_consumers(host));
     return signals_open(host->loop, host_signal, host, &host->signals);
@@ -370,18 +382,27 @@ static void host_log_summary(const struct host *host)
     }
 }
 
+/* A loop that hangs is not waited for; the destruction of what is local to one is. */
 static void host_quit_due(struct timer *timer)
 {
     struct host *host = LIST_ITEM(timer, host, status);
-    loop_stop(host->loop);
+    bool late = host->quit_late;
+    host->quit_late = true;
+    for (size_t i = 0; i < host->runner_count; i++)
+        late = late || !runner_is_quitting(host->runners[i]);
+    if (late)
+        loop_stop(host->loop);
+    else
+        timer_start(loop_timers(host->loop), timer,
+                    timer_after_ms(loop_now_ns(host->loop), HOST_CLOSE_MS));
 }
 
 static uint64_t host_quit_turn(void *arg)
 {
-    struct host *host = arg;
+    const struct host *host = arg;
     for (size_t i = 0; i < host->runner_count; i++) {
         if (!runner_has_quit(host->runners[i]))
-            return loop_now_ns(host->loop) + NS_PER_MS;
+            return TIMER_NEVER;
     }
     loop_stop(host->loop);
     return TIMER_NEVER;
@@ -415,6 +436,15 @@ static bool host_end_runners(struct host *host)
     return all;
 }
 
+/* The loops have ended. Whether the exit status is to tell of failures that nobody looked at. */
+static bool host_report_unobserved(struct host *host)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < host->runner_count; i++)
+        count += runner_report_unobserved(host->runners[i]);
+    return count > 0 && config_unobserved_fails(host->config);
+}
+
 int host_run(struct host *host)
 {
     for (size_t i = 0; i < host->runner_count; i++) {
@@ -435,13 +465,19 @@ int host_run(struct host *host)
     timer_stop(&host->status);
     bool ended = host_end_runners(host);
     timer_stop(&host->watchdog);
+    bool unobserved = ended && host_report_unobserved(host);
     host_log_summary(host);
     if (!ended || host->drain.forced || host->drain.stuck) {
         ackd_log_warning("stopped", "stopped by force: what was in flight has been given back");
         return HOST_EXIT_FORCED;
     }
+    if (host->failed) {
+        ackd_log_error("stopped", "stopped because a handler's run() failed; nothing is left in "
+                                  "flight");
+        return HOST_EXIT_INTERNAL;
+    }
     ackd_log_info("stopped", "stopped, nothing is left in flight");
-    return HOST_EXIT_OK;
+    return unobserved ? HOST_EXIT_UNOBSERVED : HOST_EXIT_OK;
 }
 
 void host_free(struct host **host)
@@ -461,9 +497,12 @@ void host_free(struct host **host)
     }
     for (size_t i = 0; i < freed->runner_count; i++)
         runner_free(&freed->runners[i]);
+    watchdog_free(&freed->stalls);
     free(freed->runners);
     free(freed->orders);
     loop_free(&freed->loop);
+    if (freed->pooled)
+        pool_close();
     config_unref(&freed->config);
     free(freed);
 }

@@ -20,8 +20,9 @@
 /* As in sysexits.h. */
 enum {
     HOST_EXIT_OK = 0,
-    HOST_EXIT_INTERNAL = 70,
-    HOST_EXIT_FORCED = 75, /* work was given back by force */
+    HOST_EXIT_INTERNAL = 70,   /* also after a run() that failed */
+    HOST_EXIT_FORCED = 75,     /* work was given back by force */
+    HOST_EXIT_UNOBSERVED = 76, /* a failure that nobody looked at, where this is asked for */
     HOST_EXIT_CONFIG = 78
 };
 
@@ -37,6 +38,7 @@ struct host_orders {
 struct host {
     struct config *config; /* a reference */
     struct loop *loop;     /* the broker thread's */
+    bool pooled;           /* a user of the CPU pool */
     struct random random;
     struct list brokers;
     struct list consumers;
@@ -45,9 +47,12 @@ struct host {
     struct host_orders *orders; /* for each runner */
     struct signals *signals;
     struct drain drain;
-    struct timer watchdog;
+    struct watchdog *stalls; /* watches the handler loops */
+    struct timer watchdog;   /* the service manager's */
     struct timer status;
-    bool ready; /* READY=1 was said */
+    bool ready;     /* READY=1 was said */
+    bool failed;    /* a run() failed that the host does not go on without */
+    bool quit_late; /* all loops answered in time, but one has not ended */
     uint64_t started_ns;
 };
 
@@ -64,6 +69,8 @@ void host_free(struct host **host);
 
 /* Begin to stop, or hurry: what a signal does. */
 void host_stop(struct host *host);
+/* A run() failed: stop, if that has not begun, and leave with HOST_EXIT_INTERNAL. */
+void host_fail(struct host *host);
 
 /* Send @order, which must not be under way, to loop @runner. */
 void host_order(struct host *host, size_t runner, struct order *order);
@@ -73,9 +80,5 @@ void host_report(struct host *host, size_t runner, bool forced);
 
 struct loop *host_loop(const struct host *host);
 struct random *host_random(struct host *host);
-/* What happened and why, in one line for an operator: texts of the error and of its causes. */
-void host_error_line(const struct ackd_error *error, char *line, size_t size);
-/* The same for who wrote the handler: codes, places and tasks, and all that failed besides. */
-void host_failure_line(const struct ackd_error *error, char *line, size_t size);
 
 #endif

@@ -28,6 +28,8 @@ enum job_state {
 enum crossing_kind {
     CROSSING_JOB,    /* a message; back with its verdict */
     CROSSING_START,  /* a station: call start(); back with its result */
+    CROSSING_RUN,    /* a station: call run(); back when it has ended for good */
+    CROSSING_END,    /* a station: cancel run() and what is detached; back when all has ended */
     CROSSING_STOP,   /* a station: call stop(); back with its result */
     CROSSING_CANCEL, /* an order: cancel every message that runs; back when that is asked */
     CROSSING_REPORT, /* an order: log what the tasks do; back when that is done */

@@ -10,35 +10,26 @@
 
 #include "base/assert.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "host/report.h"
 #include "io/bridge.h"
 
-enum {
-    RUNNER_BATCH = 64, /* messages begun before any runs */
-    RUNNER_ROUNDS = 64 /* batches in a turn */
-};
+enum { RUNNER_DEADLOCK_MS = 10000 };
+
+enum runner_quit { RUNNER_RUNS, RUNNER_QUITTING, RUNNER_HAS_QUIT };
 
 struct runner {
-    struct loop *loop;
-    struct scheduler *scheduler;
+    struct executor *executor;
     struct bridge in;    /* from the broker thread */
     struct bridge out;   /* to it */
     struct list running; /* jobs */
-    struct list hooks;   /* stations whose start() or stop() runs */
-    atomic_bool quit;
+    uint64_t (*now_ns)(void *arg);
+    void (*deadlocked)(void *arg);
+    void *arg;          /* of both */
+    struct list hooks;  /* stations whose start() or stop() runs */
+    struct loop *owner; /* who is at the other end of the bridges */
+    atomic_int quit;    /* enum runner_quit */
 };
-
-static uint64_t runner_now_ns(void *arg)
-{
-    const struct runner *runner = arg;
-    return loop_now_ns(runner->loop);
-}
-
-static void runner_wake(void *arg)
-{
-    const struct runner *runner = arg;
-    loop_wake(runner->loop);
-}
 
 static void runner_give_back(struct runner *runner, struct crossing *crossing)
 {
@@ -53,7 +44,10 @@ static int runner_handle(void *arg)
     const struct station *station = job->station;
     if (station->timeout_ms == 0) {
         int code = station->handler->handle(&job->message, station->state);
-        return code > 0 ? ackd_fail(ACKD_E_BAD_RETURN, "the handler returned %d", code) : code;
+        return code > 0
+                   ? ackd_fail(ACKD_E_BAD_RETURN,
+                               "the handler returned %d: 0 is success, a failure is negative", code)
+                   : code;
     }
     struct ackd_deadline deadline;
     ackd_deadline_push(&deadline, station->timeout_ms);
@@ -61,13 +55,14 @@ static int runner_handle(void *arg)
     bool late = ackd_time_left_ms() == 0;
     code = ackd_deadline_pop(&deadline, code);
     if (code > 0)
-        return ackd_fail(ACKD_E_BAD_RETURN, "the handler returned %d", code);
+        return ackd_fail(ACKD_E_BAD_RETURN,
+                         "the handler returned %d: 0 is success, a failure is negative", code);
     /* Past its limit a message is tried again, whatever its handler made of that. */
     if (late && code != ACKD_OK && code != ACKD_E_TIMEOUT)
         return ackd_fail(ACKD_E_TIMEOUT,
                          "the message's timeout of %llu ms passed; the handler then "
                          "returned %s",
-                         (unsigned long long)station->timeout_ms, ackd_code_name(code));
+                         (unsigned long long)station->timeout_ms, error_name(code).text);
     return code;
 }
 
@@ -109,9 +104,10 @@ static void runner_begin_job(struct runner *runner, struct job *job, uint64_t no
                                   .stack_size = job->station->stack_size,
                                   .log_context = &job->log,
                                   .message = &job->message,
+                                  .owner = &job->station->detached,
                                   .done = runner_job_done};
     job->started_ns = now_ns;
-    int code = scheduler_spawn(runner->scheduler, &root, &job->task);
+    int code = scheduler_spawn(executor_scheduler(runner->executor), &root, &job->task);
     if (code == ACKD_OK) {
         list_append(&runner->running, &job->running);
         return;
@@ -153,12 +149,41 @@ static void runner_begin_hook(struct runner *runner, struct station *station)
                                   .arg = station,
                                   .name = name,
                                   .stack_size = station->stack_size,
+                                  .log_context = &station->log,
+                                  .owner = &station->detached,
                                   .done = runner_hook_done};
     list_init(&station->hook);
     list_append(&runner->hooks, &station->hook);
-    int code = scheduler_spawn(runner->scheduler, &root, &station->task);
+    int code = scheduler_spawn(executor_scheduler(runner->executor), &root, &station->task);
     if (code != ACKD_OK)
         runner_hook_done(NULL, code, error_for(code), ACKD_CANCEL_NONE, station);
+}
+
+static void runner_detached_ended(struct ackd_owner *detached)
+{
+    struct station *station = LIST_ITEM(detached, station, detached);
+    runner_give_back(station->runner, &station->crossing);
+}
+
+static void runner_run_ended(int code, const struct ackd_error *error, void *arg)
+{
+    struct station *station = arg;
+    ackd_error_unref(station->run_error);
+    station->run_code = code;
+    station->run_error = ackd_error_ref(error);
+    runner_give_back(station->runner, &station->run_crossing);
+    if (station->ending)
+        owner_close(&station->detached, runner_detached_ended);
+}
+
+/* What run() detaches while it ends is cancelled after it. */
+static void runner_end_station(struct station *station)
+{
+    station->ending = true;
+    if (station->background.alive)
+        background_stop(&station->background, ACKD_CANCEL_SHUTDOWN);
+    else
+        owner_close(&station->detached, runner_detached_ended);
 }
 
 static void runner_cancel(struct runner *runner, const struct order *order)
@@ -176,56 +201,108 @@ static void runner_cancel(struct runner *runner, const struct order *order)
     }
 }
 
+static void runner_closed(void *arg)
+{
+    struct runner *runner = arg;
+    atomic_store(&runner->quit, RUNNER_HAS_QUIT);
+    loop_stop(executor_loop(runner->executor));
+    if (runner->owner != NULL)
+        loop_wake(runner->owner);
+}
+
+/* What outlived a stop by force may use what is local to the loop: that is left alone then. */
+static void runner_quit(struct runner *runner)
+{
+    struct scheduler_counts counts;
+    atomic_store(&runner->quit, RUNNER_QUITTING);
+    scheduler_counts(executor_scheduler(runner->executor), &counts);
+    if (counts.live > 0)
+        runner_closed(runner);
+    else
+        executor_close(runner->executor, runner_closed, runner);
+}
+
+static void runner_reported(void *arg)
+{
+    struct order *order = arg;
+    runner_give_back(order->runner, &order->crossing);
+}
+
 static void runner_obey(struct runner *runner, struct order *order)
 {
     if (order->crossing.kind == CROSSING_CANCEL) {
         runner_cancel(runner, order);
     } else if (order->crossing.kind == CROSSING_REPORT) {
-        report_tasks(runner->scheduler, order->forced);
+        order->runner = runner;
+        report_start(executor_scheduler(runner->executor), order->forced, runner_reported, order);
+        return;
     } else {
-        atomic_store(&runner->quit, true);
-        loop_stop(runner->loop);
+        runner_quit(runner);
         return;
     }
     runner_give_back(runner, &order->crossing);
 }
 
-/* Begin what has come, a batch at most. False if that was all. */
-static bool runner_take(struct runner *runner)
+/* All but messages. */
+static void runner_take_other(struct runner *runner, struct crossing *crossing)
 {
+    if (crossing->kind == CROSSING_START || crossing->kind == CROSSING_STOP)
+        runner_begin_hook(runner, LIST_ITEM(crossing, station, crossing));
+    else if (crossing->kind == CROSSING_RUN)
+        background_start(&LIST_ITEM(crossing, station, run_crossing)->background);
+    else if (crossing->kind == CROSSING_END)
+        runner_end_station(LIST_ITEM(crossing, station, crossing));
+    else
+        runner_obey(runner, LIST_ITEM(crossing, order, crossing));
+}
+
+/* Begin what has come, a batch at most. False if that was all. */
+static bool runner_take(void *arg)
+{
+    struct runner *runner = arg;
     uint64_t now_ns = 0;
-    for (int taken = 0; taken < RUNNER_BATCH; taken++) {
+    for (int taken = 0; taken < EXECUTOR_BATCH; taken++) {
         struct crossing *crossing = bridge_receive(&runner->in);
         if (crossing == NULL)
             return false;
-        if (crossing->kind == CROSSING_JOB) {
-            if (now_ns == 0)
-                now_ns = loop_now_ns(runner->loop);
-            runner_begin_job(runner, LIST_ITEM(crossing, job, crossing), now_ns);
-        } else if (crossing->kind == CROSSING_START || crossing->kind == CROSSING_STOP) {
-            runner_begin_hook(runner, LIST_ITEM(crossing, station, crossing));
-        } else {
-            runner_obey(runner, LIST_ITEM(crossing, order, crossing));
+        if (crossing->kind != CROSSING_JOB) {
+            runner_take_other(runner, crossing);
+            continue;
         }
+        if (now_ns == 0)
+            now_ns = executor_now_ns(runner->executor);
+        runner_begin_job(runner, LIST_ITEM(crossing, job, crossing), now_ns);
     }
     return true;
 }
 
-/*
- * By batches: what the tasks of one leave in the cache serves those of the next. It goes on while
- * handlers end or await as fast as that; where they do not, the loop must see its other events.
- */
-static uint64_t runner_turn(void *arg)
+static uint64_t runner_now_ns(void *arg)
+{
+    const struct runner *runner = arg;
+    return runner->now_ns(runner->arg);
+}
+
+static void runner_show(void *arg)
 {
     struct runner *runner = arg;
-    bool more = true;
-    uint64_t next_ns = TIMER_NEVER;
-    for (int round = 0; round < RUNNER_ROUNDS && more && next_ns != 0; round++) {
-        more = runner_take(runner);
-        next_ns = scheduler_turn(runner->scheduler);
-    }
     bridge_flush(&runner->out);
-    return more ? 0 : next_ns;
+}
+
+/* Messages may still come and wake them; but nobody should have to count on that. */
+static void runner_deadlocked(void *arg)
+{
+    const struct runner *runner = arg;
+    char waits[1024];
+    if (runner->deadlocked != NULL) {
+        runner->deadlocked(runner->arg);
+        return;
+    }
+    if (list_empty(&runner->running) && list_empty(&runner->hooks))
+        return; /* services that wait for messages to bring them work */
+    report_waits(executor_scheduler(runner->executor), waits, sizeof waits);
+    ackd_log_warning("deadlock",
+                     "for %d ms all tasks of this loop have been waiting for one another: %s",
+                     RUNNER_DEADLOCK_MS, waits);
 }
 
 int runner_new(const struct runner_options *options, struct runner **ret_runner)
@@ -235,25 +312,36 @@ int runner_new(const struct runner_options *options, struct runner **ret_runner)
         return ackd_fail(ACKD_E_NOMEM, "a handler loop");
     list_init(&runner->running);
     list_init(&runner->hooks);
-    struct scheduler_options scheduler = {.name = options->name,
-                                          .now_ns = runner_now_ns,
-                                          .wake = runner_wake,
-                                          .arg = runner,
-                                          .stack_size = options->stack_size,
-                                          .tasks_max = options->tasks_max,
-                                          .stacks_cached = options->capacity};
-    int code = loop_new(options->name, &runner->loop);
+    runner->now_ns = options->now_ns;
+    runner->owner = options->owner;
+    runner->deadlocked = options->deadlocked;
+    runner->arg = options->arg;
+    struct executor_options executor = {
+        .name = options->name,
+        .take = runner_take,
+        .flush = runner_show,
+        .deadlocked = runner_deadlocked,
+        .deadlock_ms = options->deadlocked != NULL ? options->deadlock_ms
+                       : options->now_ns == NULL   ? RUNNER_DEADLOCK_MS
+                                                   : 0,
+        .now_ns = options->now_ns == NULL ? NULL : runner_now_ns,
+        .arg = runner,
+        .stack_size = options->stack_size,
+        .tasks_max = options->tasks_max,
+        .stacks_cached = options->stacks_cached == 0 ? options->capacity : options->stacks_cached,
+        .guard = options->guard,
+        .watchdog = options->watchdog};
+    int code = executor_new(&executor, &runner->executor);
     if (code == ACKD_OK)
-        code = bridge_init(&runner->in, options->capacity, runner->loop);
+        code = bridge_init(&runner->in, options->capacity, executor_loop(runner->executor));
     if (code == ACKD_OK)
-        code = bridge_init(&runner->out, options->capacity, options->owner);
-    if (code == ACKD_OK)
-        code = scheduler_new(&scheduler, &runner->scheduler);
+        code =
+            bridge_init(&runner->out, options->capacity,
+                        options->owner == NULL ? executor_loop(runner->executor) : options->owner);
     if (code != ACKD_OK) {
         runner_free(&runner);
         return code;
     }
-    loop_set_turn(runner->loop, runner_turn, runner);
     *ret_runner = runner;
     return ACKD_OK;
 }
@@ -264,21 +352,54 @@ void runner_free(struct runner **runner)
     if (freed == NULL)
         return;
     *runner = NULL;
-    scheduler_free(&freed->scheduler);
     bridge_fini(&freed->in);
     bridge_fini(&freed->out);
-    loop_free(&freed->loop);
+    executor_free(&freed->executor);
     free(freed);
+}
+
+void runner_place(struct runner *runner, struct station *station)
+{
+    const struct ackd_consumer *handler = station->handler;
+    station->runner = runner;
+    station->field = (struct ackd_log_field)ACKD_FIELD("consumer", station->consumer);
+    station->log = (struct log_context){.fields = &station->field, .count = 1};
+    snprintf(station->run_name, sizeof station->run_name, "%.58s.run", station->consumer);
+    owner_init(&station->detached, executor_scheduler(runner->executor), station->consumer);
+    station->detached.log_context = &station->log;
+    station->run_crossing.kind = CROSSING_RUN;
+    station->background = (struct background){.executor = runner->executor,
+                                              .run = handler->run,
+                                              .state = station->state,
+                                              .name = station->run_name,
+                                              .on_failure = handler->run_failure,
+                                              .stack_size = station->stack_size,
+                                              .owner = &station->detached,
+                                              .log_context = &station->log,
+                                              .ended = runner_run_ended,
+                                              .arg = station};
+}
+
+void runner_clear(struct station *station)
+{
+    ackd_error_unref(station->error);
+    ackd_error_unref(station->run_error);
+    station->error = station->run_error = NULL;
 }
 
 int runner_start(struct runner *runner)
 {
-    return loop_start(runner->loop);
+    return executor_start(runner->executor);
 }
 
 void runner_join(struct runner *runner)
 {
-    loop_join(runner->loop);
+    executor_join(runner->executor);
+}
+
+struct executor *runner_executor(const struct runner *runner)
+{
+    return runner->executor;
 }
 
 void runner_send(struct runner *runner, struct crossing *crossing)
@@ -299,5 +420,15 @@ struct crossing *runner_receive(struct runner *runner)
 
 bool runner_has_quit(const struct runner *runner)
 {
-    return atomic_load(&runner->quit);
+    return atomic_load(&runner->quit) == RUNNER_HAS_QUIT;
+}
+
+bool runner_is_quitting(const struct runner *runner)
+{
+    return atomic_load(&runner->quit) != RUNNER_RUNS;
+}
+
+uint64_t runner_report_unobserved(struct runner *runner)
+{
+    return scheduler_report_unobserved(executor_scheduler(runner->executor));
 }

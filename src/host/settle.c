@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "host/dead_letter.h"
 #include "host/host.h"
+#include "host/report.h"
 
 enum { SETTLE_PAUSE_MAX_MS = 5000, SETTLE_LINE_SIZE = 1024 };
 
@@ -23,9 +24,10 @@ static void settle_log(const struct job *job, enum ackd_log_level level, const c
     if (!ackd_log_enabled(level))
         return;
     char text[SETTLE_LINE_SIZE];
-    host_failure_line(error, text, sizeof text);
+    report_failure_line(error, text, sizeof text);
+    const struct error_name name = error_name(ackd_error_code(error));
     struct ackd_log_field fields[] = {ACKD_FIELD_INT("attempt", job->message.attempt),
-                                      ACKD_FIELD("code", ackd_code_name(ackd_error_code(error))),
+                                      ACKD_FIELD("code", name.text),
                                       ACKD_FIELD_INT("pause_ms", pause_ms)};
     const struct log_context *before = log_context_use(&job->log);
     ackd_log_event(level, event, fields, 3, "%s: %s", what, text);

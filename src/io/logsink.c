@@ -150,7 +150,7 @@ static void logsink_write(const struct log_record *record, void *arg)
     int os_code = errno;
     pthread_mutex_lock(&logsink.lock);
     uint64_t now_ns = logsink_now_ns();
-    if (record->level == ACKD_LOG_WARNING &&
+    if ((record->level == ACKD_LOG_WARNING || record->limited) &&
         !ratelimit_admit(&logsink.limit, record->event, now_ns)) {
         logsink.counts.limited++;
     } else {

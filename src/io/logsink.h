@@ -3,8 +3,9 @@
  * logsink - where log lines go: the journal with its fields, or standard error as logfmt or JSON.
  *
  * Never blocks: what cannot be written is counted, and the count is told by the next line that can.
- * More than 20 warnings a second of one event are counted and told once a second. Errors are not
- * limited, nor is what was asked for: the lines of handlers, and reports.
+ * More than 20 warnings a second of one event are counted and told once a second, and so are errors
+ * that say of themselves that they may come in floods. Other errors are not limited, nor is what
+ * was asked for: the lines of handlers, and reports.
  */
 #ifndef ACKD_IO_LOGSINK_H
 #define ACKD_IO_LOGSINK_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * process - child processes of <ackd/io.h>. It must not know what they do.
+ * process - child processes of <ackd/process.h>. It must not know what they do.
  *
  *   P1  The memory goes when the handler has let go, no task is inside a call, and libuv has closed
  *       the handles, the child's among them: so a child is always reaped.
@@ -8,8 +8,9 @@
  */
 #include <config.h>
 
+#include <ackd/blocking.h>
 #include <ackd/error.h>
-#include <ackd/io.h>
+#include <ackd/process.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -25,6 +26,8 @@
 #include "io/loop_uv.h"
 #include "io/pipe.h"
 #include "io/system.h"
+#include "io/transfer.h"
+#include "task/refusal.h"
 
 #define PROCESS_MAGIC UINT32_C(0x70726f63)
 
@@ -42,7 +45,7 @@ struct ackd_process {
     int status;
     int signal;
     struct wait *wait; /* of the task that waits for its end */
-    struct pipe pipes[PROCESS_PIPES];
+    struct watch pipes[PROCESS_PIPES];
     uv_process_t child;
     char name[PROCESS_NAME_SIZE]; /* the file's, without its folder */
 };
@@ -165,7 +168,10 @@ static int process_spawn(struct ackd_process *process, const struct ackd_process
                                    .stdio = stdio};
     process_keep_descriptors();
     process->child.data = process;
+    /* Where the program cannot be started libuv waits for its copy of us, which ends at once. */
+    struct ackd_blocking blocking = ackd_blocking_begin();
     int status = uv_spawn(loop_uv(process->loop), &process->child, &wanted);
+    ackd_blocking_end(&blocking);
     process->handles++;
     if (status == 0) {
         process_set_running(process, true);
@@ -182,7 +188,8 @@ int ackd_process_open_at(const struct ackd_process_options *options,
     ACKD_TRY(wait_check(file, line, function));
     struct loop *loop = loop_current();
     if (loop == NULL)
-        return ackd_fail_at(ACKD_E_NOT_IN_TASK, file, line, function, "this thread runs no loop");
+        return refusal_at(ACKD_E_NOT_IN_TASK, NULL, file, line, function,
+                          "this thread runs no loop");
     if (options->file == NULL || options->file[0] == '\0')
         return ackd_fail_at(ACKD_E_INVAL, file, line, function, "a process without a file");
     struct ackd_process *process = process_new(loop, options);
@@ -242,8 +249,8 @@ static int process_check(const struct ackd_process *process, const char *file, i
     if (process == NULL || process->magic != PROCESS_MAGIC)
         return ackd_fail_at(ACKD_E_INVAL, file, line, function, "the process is not open");
     if (process->loop != loop_current())
-        return ackd_fail_at(ACKD_E_WRONG_LOOP, file, line, function,
-                            "the process '%s' belongs to another loop", process->name);
+        return refusal_at(ACKD_E_WRONG_LOOP, NULL, file, line, function,
+                          "the process '%s' belongs to another loop", process->name);
     return ACKD_OK;
 }
 
@@ -259,14 +266,14 @@ int ackd_process_write_at(struct ackd_process *process, const void *data, size_t
                           const char *file, int line, const char *function)
 {
     ACKD_TRY(process_check(process, file, line, function));
-    struct pipe *pipe = &process->pipes[ACKD_PROCESS_INPUT];
+    struct watch *pipe = &process->pipes[ACKD_PROCESS_INPUT];
     if (pipe->closed == NULL)
         return ackd_fail_at(ACKD_E_INVAL, file, line, function,
                             "the input of '%s' is not a pipe: set .input = ACKD_STDIO_PIPE",
                             process->name);
-    const struct pipe_caller caller = {process->name, file, function, line};
+    const struct watch_caller caller = {process->name, file, function, line, NULL};
     process->users++;
-    return process_leave(process, pipe_write(pipe, data, size, &caller));
+    return process_leave(process, transfer_write(pipe, data, size, &caller));
 }
 
 void ackd_process_close_input(struct ackd_process *process)
@@ -284,13 +291,16 @@ int ackd_process_read_at(struct ackd_process *process, enum ackd_process_pipe wh
         return ackd_fail_at(ACKD_E_INVAL, file, line, function,
                             "this output of '%s' is not a pipe: set it to ACKD_STDIO_PIPE",
                             process->name);
-    const struct pipe_caller caller = {process->name, file, function, line};
+    const struct watch_caller caller = {process->name, file, function, line, NULL};
+    size_t got;
     process->users++;
-    return process_leave(process,
-                         pipe_read(&process->pipes[which], buffer, size, ret_size, &caller));
+    int code = transfer_read(&process->pipes[which], buffer, size, false, &got, &caller);
+    if (code == ACKD_OK)
+        *ret_size = got;
+    return process_leave(process, code);
 }
 
-static int process_await_end(struct ackd_process *process, const struct pipe_caller *caller)
+static int process_await_end(struct ackd_process *process, const struct watch_caller *caller)
 {
     ACKD_TRY(wait_check(caller->file, caller->line, caller->function));
     if (process->wait != NULL)
@@ -309,7 +319,7 @@ int ackd_process_wait_at(struct ackd_process *process, int *ret_status, int *ret
                          const char *file, int line, const char *function)
 {
     ACKD_TRY(process_check(process, file, line, function));
-    const struct pipe_caller caller = {process->name, file, function, line};
+    const struct watch_caller caller = {process->name, file, function, line, NULL};
     process->users++;
     int code = process_await_end(process, &caller);
     if (code == ACKD_OK && ret_status != NULL)

@@ -12,13 +12,13 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/assert.h"
+#include "base/list.h"
 #include "io/loop_uv.h"
 #include "io/thread.h"
 
@@ -29,6 +29,8 @@ enum { RESOLVE_THREADS_MAX = 16, RESOLVE_HOST_SIZE = 256, RESOLVE_WHY_SIZE = 128
 
 struct resolve {
     uint32_t magic;
+    struct list waiting; /* in its pool's; not linked: its thread has it, or none ever will */
+    struct resolve_pool *pool;
     uv_async_t bell;
     void (*done)(struct addrinfo *found, const char *why, void *arg);
     void *arg;
@@ -41,7 +43,19 @@ struct resolve {
     char why[RESOLVE_WHY_SIZE];
 };
 
-static atomic_int resolve_threads;
+/* Threads, and who waits for one. */
+struct resolve_pool {
+    int threads;
+    struct list waiting;
+};
+
+enum { RESOLVE_REFUSES, RESOLVE_WAITS, RESOLVE_POOLS };
+
+static pthread_mutex_t resolve_lock = PTHREAD_MUTEX_INITIALIZER; /* of both */
+static struct resolve_pool resolve_pools[RESOLVE_POOLS] = {
+    {.waiting = {&resolve_pools[0].waiting, &resolve_pools[0].waiting}},
+    {.waiting = {&resolve_pools[1].waiting, &resolve_pools[1].waiting}},
+};
 
 static void resolve_let_go(struct resolve *resolve)
 {
@@ -73,9 +87,8 @@ static void resolve_look_up(struct resolve *resolve, int flags, struct addrinfo 
     snprintf(why, RESOLVE_WHY_SIZE, "%s", text);
 }
 
-static void *resolve_thread(void *arg)
+static void resolve_run(struct resolve *resolve)
 {
-    struct resolve *resolve = OBJECT_CAST(resolve, RESOLVE_MAGIC, arg);
     struct addrinfo *found = NULL;
     char why[RESOLVE_WHY_SIZE] = "";
     resolve_look_up(resolve, 0, &found, why);
@@ -86,7 +99,27 @@ static void *resolve_thread(void *arg)
         uv_async_send(&resolve->bell);
     pthread_mutex_unlock(&resolve->lock);
     resolve_let_go(resolve);
-    atomic_fetch_sub(&resolve_threads, 1);
+}
+
+/* The one that has waited longest; NULL: none, and the calling thread is no more counted. */
+static struct resolve *resolve_next(struct resolve_pool *pool)
+{
+    pthread_mutex_lock(&resolve_lock);
+    struct list *first = list_take(&pool->waiting);
+    if (first == NULL)
+        pool->threads--;
+    pthread_mutex_unlock(&resolve_lock);
+    return first == NULL ? NULL : LIST_ITEM(first, resolve, waiting);
+}
+
+static void *resolve_thread(void *arg)
+{
+    struct resolve *resolve = OBJECT_CAST(resolve, RESOLVE_MAGIC, arg);
+    struct resolve_pool *pool = resolve->pool;
+    while (resolve != NULL) {
+        resolve_run(resolve);
+        resolve = resolve_next(pool);
+    }
     return NULL;
 }
 
@@ -107,24 +140,55 @@ static void resolve_rung(uv_async_t *bell)
     resolve->done(found, resolve->why, resolve->arg);
 }
 
-/* The thread's side of it. */
-static int resolve_spawn(struct resolve *resolve)
+/* Whether a thread may be started for it; if not, and it @waits, it is in the queue. */
+static bool resolve_count_thread(struct resolve *resolve, bool waits)
 {
-    if (atomic_fetch_add(&resolve_threads, 1) >= RESOLVE_THREADS_MAX) {
-        atomic_fetch_sub(&resolve_threads, 1);
-        return ackd_fail(ACKD_E_RESOLVE, "%d look-ups hang already: is the name server there?",
-                         RESOLVE_THREADS_MAX);
-    }
-    resolve->owners++;
-    int code = thread_start("resolve", resolve_thread, resolve, NULL);
-    if (code != ACKD_OK) {
-        resolve->owners--;
-        atomic_fetch_sub(&resolve_threads, 1);
-    }
-    return code;
+    struct resolve_pool *pool = resolve->pool;
+    pthread_mutex_lock(&resolve_lock);
+    bool room = pool->threads < RESOLVE_THREADS_MAX;
+    if (room)
+        pool->threads++;
+    else if (waits)
+        list_append(&pool->waiting, &resolve->waiting);
+    pthread_mutex_unlock(&resolve_lock);
+    return room;
 }
 
-int resolve_start(struct loop *loop, const char *host, uint16_t port,
+/* The thread's side of it. */
+static int resolve_spawn(struct resolve *resolve, bool waits)
+{
+    resolve->owners++;
+    if (resolve_count_thread(resolve, waits)) {
+        int code = thread_start("resolve", resolve_thread, resolve, NULL);
+        if (code == ACKD_OK)
+            return code;
+        /* Whoever waits finds the next thread, or the next look-up starts one. */
+        pthread_mutex_lock(&resolve_lock);
+        resolve->pool->threads--;
+        pthread_mutex_unlock(&resolve_lock);
+        resolve->owners--;
+        return code;
+    }
+    if (waits)
+        return ACKD_OK;
+    resolve->owners--;
+    return ackd_fail(ACKD_E_RESOLVE, "%d look-ups hang already: is the name server there?",
+                     RESOLVE_THREADS_MAX);
+}
+
+/* Out of the queue, if that is where it is: no thread will have it. */
+static void resolve_leave_queue(struct resolve *resolve)
+{
+    pthread_mutex_lock(&resolve_lock);
+    bool queued = !list_empty(&resolve->waiting);
+    if (queued)
+        list_remove(&resolve->waiting);
+    pthread_mutex_unlock(&resolve_lock);
+    if (queued)
+        resolve_let_go(resolve);
+}
+
+int resolve_start(struct loop *loop, const char *host, uint16_t port, bool waits,
                   void (*done)(struct addrinfo *found, const char *why, void *arg), void *arg,
                   struct resolve **ret_resolve)
 {
@@ -135,6 +199,8 @@ int resolve_start(struct loop *loop, const char *host, uint16_t port,
     resolve->done = done;
     resolve->arg = arg;
     resolve->owners = 1;
+    resolve->pool = &resolve_pools[waits ? RESOLVE_WAITS : RESOLVE_REFUSES];
+    list_init(&resolve->waiting);
     snprintf(resolve->host, sizeof resolve->host, "%s", host);
     snprintf(resolve->port, sizeof resolve->port, "%u", (unsigned)port);
     int status = uv_async_init(loop_uv(loop), &resolve->bell, resolve_rung);
@@ -150,7 +216,7 @@ int resolve_start(struct loop *loop, const char *host, uint16_t port,
     if (resolve->found != NULL)
         uv_async_send(&resolve->bell);
     else
-        code = resolve_spawn(resolve);
+        code = resolve_spawn(resolve, waits);
     if (code != ACKD_OK) {
         resolve_cancel(&resolve);
         return code;
@@ -165,6 +231,7 @@ void resolve_cancel(struct resolve **resolve)
     if (old == NULL)
         return;
     *resolve = NULL;
+    resolve_leave_queue(old);
     pthread_mutex_lock(&old->lock);
     old->cancelled = true;
     pthread_mutex_unlock(&old->lock);

@@ -14,6 +14,7 @@
 
 #include <ackd/abi.h>
 #include <netdb.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "io/loop.h"
@@ -22,10 +23,11 @@ struct resolve;
 
 /*
  * Look @host up; both are borrowed for the call. done() gets the addresses, which it frees with
- * freeaddrinfo, or NULL and why not, as getaddrinfo(3) tells it. ACKD_E_OS, ACKD_E_NOMEM;
- * ACKD_E_RESOLVE where too many look-ups hang already.
+ * freeaddrinfo, or NULL and why not, as getaddrinfo(3) tells it. ACKD_E_OS, ACKD_E_NOMEM. Where 16
+ * are under way, one that @waits begins when another ends; else it is ACKD_E_RESOLVE: too many hang
+ * already. The two kinds do not hold up one another.
  */
-ACKD_MUST_CHECK int resolve_start(struct loop *loop, const char *host, uint16_t port,
+ACKD_MUST_CHECK int resolve_start(struct loop *loop, const char *host, uint16_t port, bool waits,
                                   void (*done)(struct addrinfo *found, const char *why, void *arg),
                                   void *arg, struct resolve **ret_resolve);
 /* Forget it; the thread ends by itself. @resolve becomes NULL. */

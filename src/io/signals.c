@@ -8,6 +8,7 @@
 #include <ackd/error.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
@@ -22,11 +23,19 @@ enum { SIGNALS_COUNT = sizeof signals_numbers / sizeof signals_numbers[0] };
 
 struct signals {
     uint32_t magic;
-    int open; /* handles not yet closed; freed with the last */
+    bool taken; /* all of them */
+    int open;   /* handles not yet closed; freed with the last */
     void (*received)(int number, void *arg);
     void *arg;
     uv_signal_t handles[SIGNALS_COUNT];
 };
+
+static atomic_int signals_opened;
+
+bool signals_are_taken(void)
+{
+    return atomic_load(&signals_opened) > 0;
+}
 
 static void signals_received(uv_signal_t *handle, int number)
 {
@@ -80,6 +89,8 @@ int signals_open(struct loop *loop, void (*received)(int number, void *arg), voi
         return loop_fail_os(status, "cannot take signals: %s", uv_strerror(status));
     }
     signals_unblock();
+    atomic_fetch_add(&signals_opened, 1);
+    signals->taken = true;
     *ret_signals = signals;
     return ACKD_OK;
 }
@@ -90,6 +101,8 @@ void signals_close(struct signals **signals)
     if (old == NULL)
         return;
     *signals = NULL;
+    if (old->taken)
+        atomic_fetch_sub(&signals_opened, 1);
     for (int i = 0, count = old->open; i < count; i++)
         uv_close((uv_handle_t *)&old->handles[i], signals_closed);
 }

@@ -22,6 +22,7 @@
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/list.h"
+#include "io/address.h"
 #include "io/loop_uv.h"
 #include "io/resolve.h"
 #include "io/tls.h"
@@ -392,19 +393,6 @@ static void stream_connected(uv_connect_t *connect, int status)
     stream_close_socket(stream);
 }
 
-static void stream_describe_peer(struct stream *stream)
-{
-    char name[INET6_ADDRSTRLEN] = "?";
-    const struct sockaddr *address = stream->address->ai_addr;
-    bool six = address->sa_family == AF_INET6;
-    if (six)
-        (void)uv_ip6_name((const struct sockaddr_in6 *)(const void *)address, name, sizeof name);
-    else
-        (void)uv_ip4_name((const struct sockaddr_in *)(const void *)address, name, sizeof name);
-    snprintf(stream->peer, sizeof stream->peer, six ? "[%s]:%u" : "%s:%u", name,
-             (unsigned)stream->options.port);
-}
-
 /* None of the addresses would do. */
 static void stream_give_up(struct stream *stream)
 {
@@ -427,7 +415,8 @@ static void stream_connect(struct stream *stream)
         stream_give_up(stream);
         return;
     }
-    stream_describe_peer(stream);
+    address_describe(stream->address->ai_addr, stream->address->ai_addrlen, stream->peer,
+                     sizeof stream->peer);
     int status = uv_tcp_init(loop_uv(stream->loop), &stream->tcp);
     ackd_assert(status == 0); /* it makes no socket yet */
     stream->socket = STREAM_SOCKET_OPEN;
@@ -527,7 +516,7 @@ int stream_open(struct loop *loop, const struct stream_options *options,
     buffer_init(&stream->plain, 1); /* its limit comes with the owner's buffer */
     buffer_init(&stream->wire, STREAM_TLS_LIMIT);
     stream->state = STREAM_RESOLVING;
-    if (resolve_start(loop, stream->host, stream->options.port, stream_resolved, stream,
+    if (resolve_start(loop, stream->host, stream->options.port, false, stream_resolved, stream,
                       &stream->resolve) == ACKD_OK)
         stream_arm(stream, stream->options.resolve_timeout_ms);
     else

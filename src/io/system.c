@@ -5,6 +5,7 @@
 #include "io/system.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -47,6 +48,16 @@ void system_prepare(void)
     sigaddset(&ours, SIGCHLD);
     status = pthread_sigmask(SIG_UNBLOCK, &ours, NULL);
     ackd_assert(status == 0);
+}
+
+unsigned system_processors(void)
+{
+    cpu_set_t ours;
+    if (sched_getaffinity(0, sizeof ours, &ours) == 0)
+        return (unsigned)CPU_COUNT(&ours);
+    /* There are more than the set has room for. */
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online < 1 ? 1 : (unsigned)online;
 }
 
 uint64_t system_seed(void)

@@ -22,6 +22,8 @@ void system_prepare(void);
  */
 void process_kill_all(void);
 
+/* Processors that this process may run on; at least 1. */
+unsigned system_processors(void);
 /* A seed from the kernel. */
 uint64_t system_seed(void);
 /* Host name of the machine into @name. */
@@ -32,6 +34,8 @@ struct signals;
 ACKD_MUST_CHECK int signals_open(struct loop *loop, void (*received)(int number, void *arg),
                                  void *arg, struct signals **ret_signals);
 void signals_close(struct signals **signals);
+/* Whether anybody does, in this process. Any thread. */
+bool signals_are_taken(void);
 
 /*
  * Tell the service manager, as sd_notify(3): "READY=1\nSTATUS=...". Nothing where there is none;

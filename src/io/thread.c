@@ -42,6 +42,13 @@ static int thread_create(pthread_t *thread, bool detached, void *(*run)(void *ar
     return status;
 }
 
+static void thread_name(pthread_t thread, const char *name)
+{
+    char cut[THREAD_NAME_SIZE];
+    snprintf(cut, sizeof cut, "%s", name);
+    (void)pthread_setname_np(thread, cut);
+}
+
 int thread_start(const char *name, void *(*run)(void *arg), void *arg, pthread_t *ret_thread)
 {
     pthread_t thread;
@@ -51,10 +58,13 @@ int thread_start(const char *name, void *(*run)(void *arg), void *arg, pthread_t
         return ackd_fail(ACKD_E_OS, "cannot start the thread '%s': %s", name, strerror(status));
     }
     if (ret_thread != NULL) {
-        char cut[THREAD_NAME_SIZE];
-        snprintf(cut, sizeof cut, "%s", name);
-        (void)pthread_setname_np(thread, cut);
+        thread_name(thread, name);
         *ret_thread = thread;
     }
     return ACKD_OK;
+}
+
+void thread_set_name(const char *name)
+{
+    thread_name(pthread_self(), name);
 }

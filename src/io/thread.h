@@ -13,9 +13,11 @@
 
 /*
  * Run run(arg) on a new thread, named as the first 15 characters of @name. With @ret_thread NULL
- * nobody waits for its end. ACKD_E_OS.
+ * nobody waits for its end, and it names itself. ACKD_E_OS.
  */
 ACKD_MUST_CHECK int thread_start(const char *name, void *(*run)(void *arg), void *arg,
                                  pthread_t *ret_thread);
+/* Of the calling thread. */
+void thread_set_name(const char *name);
 
 #endif

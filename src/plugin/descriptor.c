@@ -46,6 +46,10 @@ int descriptor_read(const struct ackd_consumer *theirs, const char *who,
     if (ours.handle == NULL)
         return ackd_fail(ACKD_E_PLUGIN, "%s has no handle function: ACKD_CONSUMER(.handle = ...)",
                          who);
+    if ((unsigned)ours.run_failure > ACKD_SERVICE_IGNORE)
+        return ackd_fail(ACKD_E_PLUGIN,
+                         "%s has run_failure %d: it is one of enum ackd_service_failure", who,
+                         (int)ours.run_failure);
     *ret_ours = ours;
     return ACKD_OK;
 }

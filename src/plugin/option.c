@@ -67,10 +67,14 @@ static int option_bounds(const struct ackd_option *option, int64_t number)
 {
     char least[VALUE_TEXT_SIZE];
     char most[VALUE_TEXT_SIZE];
+    bool endless = option->max == 0 && option->min > 0;
     if (option->min == 0 && option->max == 0)
         return ACKD_OK;
-    if (number >= option->min && number <= option->max)
+    if (number >= option->min && (endless || number <= option->max))
         return ACKD_OK;
+    if (endless)
+        return ackd_fail(ACKD_E_CONFIG, "is out of bounds: write %s at least",
+                         option_number(option, option->min, least));
     return ackd_fail(ACKD_E_CONFIG, "is out of bounds: write %s to %s",
                      option_number(option, option->min, least),
                      option_number(option, option->max, most));
@@ -192,7 +196,7 @@ static const char *option_fault(const struct ackd_option *option, size_t state_s
     if (option->type == ACKD_OPTION_CHOICE &&
         (option->choices == NULL || option->choices[0] == NULL))
         return "a CHOICE needs .choices";
-    if (option->min > option->max)
+    if (option->min > option->max && option->max != 0)
         return "its min is above its max";
     if (!type->bounded && (option->min != 0 || option->max != 0))
         return "bounds are for numbers, durations and sizes";

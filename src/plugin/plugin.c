@@ -101,9 +101,12 @@ static int plugin_find(const char *name, const char *const *path, char **ret_fil
         free(file);
         plugin_looked(places, sizeof places, path[i], name);
     }
-    return ackd_fail(ACKD_E_NOT_FOUND, "handler '%s' is not there: looked for %s", name,
+    bool beside = access(name, F_OK) == 0;
+    return ackd_fail(ACKD_E_NOT_FOUND, "handler '%s' is not there: looked for %s%s%s%s", name,
                      places[0] == '\0' ? "it in no directory: set 'plugins: {path: [...]}'"
-                                       : places);
+                                       : places,
+                     beside ? "; for the file of that name write './" : "", beside ? name : "",
+                     beside ? "'" : "");
 }
 
 /* Without directory and ".so", for the copy's name. */
@@ -238,4 +241,28 @@ int plugin_load(const char *name, const char *const *path, const char *cache,
     free(real);
     free(file);
     return code;
+}
+
+int plugin_wrap(const struct ackd_consumer *consumer, struct plugin **ret_plugin)
+{
+    static const char who[] = "this program's handler";
+    struct plugin *plugin = plugin_new("");
+    int code = plugin == NULL || plugin->file == NULL
+                   ? ackd_fail(ACKD_E_NOMEM, "%s", who)
+                   : descriptor_read(consumer, who, &plugin->consumer);
+    if (code == ACKD_OK)
+        code = option_table(plugin->consumer.options, plugin->consumer.state_size, who,
+                            &plugin->arena, &plugin->consumer.options);
+    if (code == ACKD_OK)
+        *ret_plugin = plugin;
+    else if (plugin != NULL)
+        plugin_free(plugin);
+    return code;
+}
+
+void plugin_forget(struct plugin **plugin)
+{
+    if (*plugin != NULL)
+        plugin_free(*plugin);
+    *plugin = NULL;
 }

@@ -24,6 +24,13 @@ struct plugin;
 ACKD_MUST_CHECK int plugin_load(const char *name, const char *const *path, const char *cache,
                                 struct plugin **ret_plugin);
 
+/*
+ * A handler that is part of this program: @consumer as a plugin would export it. Freed by
+ * plugin_forget, unlike what was loaded. ACKD_E_PLUGIN, ACKD_E_NOMEM.
+ */
+ACKD_MUST_CHECK int plugin_wrap(const struct ackd_consumer *consumer, struct plugin **ret_plugin);
+void plugin_forget(struct plugin **plugin);
+
 /* The descriptor, complete: members that an older plugin does not have are zero. */
 const struct ackd_consumer *plugin_consumer(const struct plugin *plugin);
 /* Whether its option @key is a secret; false for what it does not have. */

@@ -6,6 +6,8 @@
 
 #include "base/assert.h"
 #include "task/engine.h"
+#include "task/home.h"
+#include "task/source.h"
 #include "task/task.h"
 
 struct cancel_call {
@@ -73,7 +75,7 @@ static void cancel_move_calls(struct cancel *node, struct cancel *parent)
         cancel_run_calls(parent);
 }
 
-void cancel_leave(struct cancel *node)
+void cancel_leave_all(struct cancel *node)
 {
     struct cancel *parent = node->parent;
     if (node->link != NULL) {
@@ -92,14 +94,18 @@ void cancel_leave(struct cancel *node)
         cancel_move_calls(node, parent);
     while (node->calls != NULL)
         cancel_call_drop(node->calls);
-    node->parent = NULL;
+    if (node->source != NULL) {
+        ackd_cancel_source_unref(node->source);
+        node->source = NULL;
+    }
 }
 
 /*
  * Mark what is below @top and not marked yet, and return it as a list, newest first: as a parent is
  * marked before what is below it, the innermost come first.
  */
-static struct cancel *cancel_mark(struct cancel *top, enum ackd_cancel_reason reason)
+static struct cancel *cancel_mark(struct cancel *top, enum ackd_cancel_reason reason,
+                                  const char *who)
 {
     struct cancel *swept = NULL;
     struct cancel *node = top;
@@ -107,6 +113,9 @@ static struct cancel *cancel_mark(struct cancel *top, enum ackd_cancel_reason re
         bool marks = node->reason == ACKD_CANCEL_NONE && (node == top || !node->shields);
         if (marks) {
             node->reason = reason;
+            node->who = who;
+            if (node->source != NULL)
+                source_mark(node->source, reason, who);
             node->swept = swept;
             swept = node;
             if (node->child != NULL) {
@@ -122,21 +131,47 @@ static struct cancel *cancel_mark(struct cancel *top, enum ackd_cancel_reason re
     }
 }
 
-void cancel_request(struct cancel *node, enum ackd_cancel_reason reason)
+void cancel_request_by(struct cancel *node, enum ackd_cancel_reason reason, const char *who)
 {
     ackd_assert(reason != ACKD_CANCEL_NONE);
     if (node->own == ACKD_CANCEL_NONE)
         node->own = reason;
     if (node->reason != ACKD_CANCEL_NONE)
         return;
-    struct cancel *swept = cancel_mark(node, reason); /* K2 */
+    node->by_own = true;
+    struct cancel *swept = cancel_mark(node, reason, who); /* K2 */
     while (swept != NULL) {
         struct cancel *marked = swept;
         swept = marked->swept;
         if (marked->calls != NULL)
             cancel_run_calls(marked);
+        if (marked->source != NULL)
+            source_make_calls(marked->source);
         if (marked->task->innermost == marked)
             task_ready(marked->task);
+    }
+}
+
+void cancel_request(struct cancel *node, enum ackd_cancel_reason reason)
+{
+    cancel_request_by(node, reason, NULL);
+}
+
+void cancel_forget_who(struct cancel *top, const char *who)
+{
+    struct cancel *node = top;
+    for (;;) {
+        if (node->who == who)
+            node->who = NULL;
+        if (node->child != NULL) {
+            node = node->child;
+            continue;
+        }
+        while (node != top && node->sibling == NULL)
+            node = node->parent;
+        if (node == top)
+            return;
+        node = node->sibling;
     }
 }
 
@@ -150,6 +185,8 @@ static const struct ackd_task *cancel_look(void)
     struct scheduler *scheduler = task->scheduler;
     if (atomic_load_explicit(&scheduler->asked, memory_order_relaxed) != NULL)
         task_serve_asked(scheduler);
+    if (home_pending(scheduler->home))
+        home_serve(scheduler->home);
     if (task->innermost->due_ns != TIMER_NEVER && task->innermost->reason == ACKD_CANCEL_NONE)
         engine_fire(scheduler);
     return task;

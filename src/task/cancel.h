@@ -23,15 +23,18 @@ struct cancel_call; /* what struct ackd_cancel_call holds */
 
 struct cancel {
     struct cancel *parent;
-    struct cancel *child;      /* the first of those below */
-    struct cancel *sibling;    /* the next below the same parent */
-    struct cancel **link;      /* what points at this one; NULL: nothing */
-    struct cancel_call *calls; /* last registered first */
-    struct cancel *swept;      /* the next in a sweep under way */
-    struct ackd_task *task;    /* which entered it */
-    uint64_t due_ns;           /* the nearest limit, here or above; TIMER_NEVER */
+    struct cancel *child;              /* the first of those below */
+    struct cancel *sibling;            /* the next below the same parent */
+    struct cancel **link;              /* what points at this one; NULL: nothing */
+    struct cancel_call *calls;         /* last registered first */
+    struct cancel *swept;              /* the next in a sweep under way */
+    struct ackd_cancel_source *source; /* made by ackd_token_current; NULL: not asked for */
+    const char *who;                   /* cancelled it, where there is a reason; may be NULL */
+    struct ackd_task *task;            /* which entered it */
+    uint64_t due_ns;                   /* the nearest limit, here or above; TIMER_NEVER */
     enum ackd_cancel_reason reason : 8;
     enum ackd_cancel_reason own : 8; /* what was asked of this very node */
+    bool by_own;                     /* its reason is its own */
     bool shields;
 };
 
@@ -51,6 +54,7 @@ static inline void cancel_enter(struct cancel *node, struct cancel *parent, stru
 {
     node->task = task;
     node->own = ACKD_CANCEL_NONE;
+    node->by_own = false;
     node->shields = shields;
     node->reason = ACKD_CANCEL_NONE;
     node->due_ns = TIMER_NEVER;
@@ -61,14 +65,29 @@ static inline void cancel_enter(struct cancel *node, struct cancel *parent, stru
     cancel_hang(node, parent);
     if (!shields) {
         node->reason = parent->reason;
+        node->who = parent->who;
         node->due_ns = parent->due_ns;
     }
 }
 
+/* What cancel_leave does where anything hangs on the node. */
+void cancel_leave_all(struct cancel *node);
+
 /* Out of the tree: what is below, and calls still registered, go to the parent. */
-void cancel_leave(struct cancel *node);
+static inline void cancel_leave(struct cancel *node)
+{
+    if (__builtin_expect(node->link != NULL || node->child != NULL || node->calls != NULL ||
+                             node->source != NULL,
+                         0))
+        cancel_leave_all(node);
+    node->parent = NULL;
+}
 
 /* Mark, call, wake (K2). Only the first reason counts. On the loop's thread. */
 void cancel_request(struct cancel *node, enum ackd_cancel_reason reason);
+/* The same, and say who asks: @who stays good until cancel_forget_who. */
+void cancel_request_by(struct cancel *node, enum ackd_cancel_reason reason, const char *who);
+/* @node and what is below name @who no more. */
+void cancel_forget_who(struct cancel *node, const char *who);
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "task/engine.h"
 #include "task/frame.h"
+#include "task/refusal.h"
 #include "task/task.h"
 
 struct deadline_place {
@@ -58,7 +59,10 @@ static void deadline_fire_shield(struct timer *timer)
 {
     struct frame *frame = LIST_ITEM(timer, frame, limit.timer);
     enum ackd_cancel_reason outside = frame->node.parent->reason;
-    cancel_request(&frame->node, outside == ACKD_CANCEL_NONE ? ACKD_CANCEL_DEADLINE : outside);
+    if (outside == ACKD_CANCEL_NONE)
+        cancel_request(&frame->node, ACKD_CANCEL_DEADLINE);
+    else
+        cancel_request_by(&frame->node, outside, frame->node.parent->who);
 }
 
 static void deadline_arm(struct frame *frame, uint64_t ms, void (*fire)(struct timer *timer))
@@ -129,9 +133,9 @@ int ackd_shield_push(struct ackd_shield *shield, uint64_t ms)
     struct ackd_task *task = engine_task();
     *place = (struct deadline_place){0};
     if (task == NULL)
-        return ackd_fail(ACKD_E_NOT_IN_TASK, "a shield protects a task");
+        return refusal_here(ACKD_E_NOT_IN_TASK, "a shield protects a task");
     if (ms == 0)
-        return ackd_fail(ACKD_E_INVAL, "a shield has a bound");
+        return refusal_here(ACKD_E_INVAL, "a shield has a bound");
     place->frame = frame_enter(task, FRAME_SHIELD, shield, ACKD_HERE);
     if (place->frame == NULL)
         return ackd_fail(ACKD_E_NOMEM, "a shield");

@@ -10,6 +10,33 @@
 _Thread_local struct scheduler *engine_this;
 _Thread_local char engine_thread;
 
+struct scheduler_post engine_closed;
+
+void engine_serve_posts(struct scheduler *scheduler, struct scheduler_post *next)
+{
+    if (atomic_load_explicit(&scheduler->posted, memory_order_relaxed) == &engine_closed)
+        return;
+    struct scheduler_post *last =
+        atomic_exchange_explicit(&scheduler->posted, next, memory_order_acquire);
+    struct scheduler_post *first = NULL;
+    while (last != NULL) {
+        struct scheduler_post *before = last->next;
+        last->next = first;
+        first = last;
+        last = before;
+    }
+    struct ackd_task *current = scheduler->current;
+    struct error_slot *slot = error_slot_use(NULL);
+    scheduler->current = NULL;
+    while (first != NULL) {
+        struct scheduler_post *post = first;
+        first = post->next;
+        post->run(post);
+    }
+    scheduler->current = current;
+    error_slot_use(slot);
+}
+
 void engine_fire(struct scheduler *scheduler)
 {
     uint64_t now_ns = engine_now(scheduler);

@@ -14,7 +14,7 @@
 
 enum { FRAME_CHUNK = 16 };
 
-static struct frame *frame_take(struct scheduler *scheduler)
+struct frame *frame_cut(struct scheduler *scheduler)
 {
     if (scheduler->spare_frames == NULL) {
         struct frame *fresh = engine_cut(scheduler, FRAME_CHUNK, sizeof *fresh);
@@ -30,10 +30,16 @@ static struct frame *frame_take(struct scheduler *scheduler)
     return frame;
 }
 
+void frame_give(struct scheduler *scheduler, struct frame *frame)
+{
+    frame->outer = scheduler->spare_frames;
+    scheduler->spare_frames = frame;
+}
+
 struct frame *frame_enter(struct ackd_task *task, enum frame_kind kind, const void *block,
                           const char *file, int line, const char *function)
 {
-    struct frame *frame = frame_take(task->scheduler);
+    struct frame *frame = frame_cut(task->scheduler);
     if (frame == NULL)
         return NULL;
     *frame = (struct frame){.outer = task->frames,
@@ -53,12 +59,12 @@ static void frame_renew(struct cancel *node)
 {
     enum ackd_cancel_reason reason = node->own;
     const struct cancel *own = &node->task->node;
-    for (const struct cancel *at = node; reason == ACKD_CANCEL_NONE && !at->shields;) {
+    const struct cancel *at = node;
+    while (reason == ACKD_CANCEL_NONE && !at->shields && at != own) {
         at = at->parent;
         reason = at == own ? at->reason : at->own;
-        if (at == own)
-            break;
     }
+    node->who = at == own || at->by_own ? at->who : NULL;
     node->reason = reason;
 }
 
@@ -66,7 +72,7 @@ static void frame_renew_limit(struct frame *frame)
 {
     struct cancel *node = &frame->node;
     node->due_ns = TIMER_NEVER;
-    if (frame->kind != FRAME_SCOPE)
+    if (frame->kind == FRAME_DEADLINE || frame->kind == FRAME_SHIELD)
         node->due_ns = frame->limit.due_ns;
     if (!node->shields && node->parent->due_ns < node->due_ns)
         node->due_ns = node->parent->due_ns;
@@ -82,29 +88,37 @@ void frame_leave(struct frame *frame)
     }
     *link = frame->outer;
     task->innermost = task->frames == NULL ? &task->node : &task->frames->node;
-    if (frame->kind == FRAME_SCOPE) {
+    switch (frame->kind) {
+    case FRAME_SCOPE:
         ackd_assert(frame->scope.live == 0);
         ackd_error_unref(frame->scope.failure);
-    } else {
+        break;
+    case FRAME_DEADLINE:
+    case FRAME_SHIELD:
         timer_stop(&frame->limit.timer);
         ackd_error_unref(frame->limit.error);
+        break;
+    case FRAME_TOKEN:
+        token_watch_end(&frame->watch);
+        break;
     }
     cancel_leave(&frame->node);
     for (struct frame *inner = task->frames; inner != frame->outer; inner = inner->outer)
         frame_renew(&inner->node);
     for (struct frame *inner = task->frames; inner != frame->outer; inner = inner->outer)
         frame_renew_limit(inner);
-    frame->outer = task->scheduler->spare_frames;
-    task->scheduler->spare_frames = frame;
+    frame_give(task->scheduler, frame);
 }
 
 static void frame_drop_innermost(struct ackd_task *task)
 {
-    static const char *const names[] = {"scope", "deadline", "shield"};
+    static const char *const names[] = {"scope", "deadline", "shield", "token"};
     struct frame *frame = task->frames;
     ackd_log_debug("left-open", "task #%llu '%s' left the block of a %s without ending it (%s:%d)",
                    (unsigned long long)task->id, task->name, names[frame->kind], frame->file,
                    frame->line);
+    if (frame->kind == FRAME_TOKEN && frame->node.own != ACKD_CANCEL_NONE)
+        task->heeded = frame->node.own;
     if (frame->kind == FRAME_SCOPE)
         scope_shut(frame);
     else

@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "task/engine.h"
 #include "task/memory.h"
+#include "task/refusal.h"
 #include "task/task.h"
 
 struct task_deferred {
@@ -23,11 +24,13 @@ struct task_deferred {
     void *arg;
 };
 
-static struct arena *memory_arena(void)
+/* @site is where the caller of the caller goes on. */
+static struct arena *memory_arena(const void *site)
 {
     struct ackd_task *task = engine_task();
     if (task == NULL) {
-        (void)ackd_fail(ACKD_E_NOT_IN_TASK, "only a task has memory of its own");
+        error_ignore(
+            refusal_at(ACKD_E_NOT_IN_TASK, site, ACKD_HERE, "only a task has memory of its own"));
         return NULL;
     }
     if (task->arena.first == NULL)
@@ -44,19 +47,19 @@ static void *memory_checked(void *bytes)
 
 void *ackd_alloc(size_t size)
 {
-    struct arena *arena = memory_arena();
+    struct arena *arena = memory_arena(__builtin_return_address(0));
     return arena == NULL ? NULL : memory_checked(arena_alloc(arena, size));
 }
 
 char *ackd_strdup(const char *text)
 {
-    struct arena *arena = memory_arena();
+    struct arena *arena = memory_arena(__builtin_return_address(0));
     return arena == NULL ? NULL : memory_checked(arena_strndup(arena, text, strlen(text)));
 }
 
 char *ackd_printf(const char *format, ...)
 {
-    struct arena *arena = memory_arena();
+    struct arena *arena = memory_arena(__builtin_return_address(0));
     if (arena == NULL)
         return NULL;
     va_list args;
@@ -68,7 +71,7 @@ char *ackd_printf(const char *format, ...)
 
 int ackd_defer(void (*fn)(void *arg), void *arg)
 {
-    struct arena *arena = memory_arena();
+    struct arena *arena = memory_arena(__builtin_return_address(0));
     if (arena == NULL)
         return ACKD_E_NOT_IN_TASK;
     struct task_deferred *deferred = memory_checked(arena_alloc(arena, sizeof *deferred));

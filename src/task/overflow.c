@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "task/engine.h"
 #include "task/task.h"
 
@@ -25,8 +26,20 @@ enum {
     OVERFLOW_LINE_SIZE = 512
 };
 
-static struct sigaction overflow_previous_segv;
-static struct sigaction overflow_previous_bus;
+/* What was there before us. */
+static struct {
+    int number;
+    struct sigaction previous;
+} overflow_signals[] = {{.number = SIGSEGV},
+                        {.number = SIGBUS},
+                        {.number = SIGFPE},
+                        {.number = SIGILL},
+                        {.number = SIGABRT}};
+
+enum { OVERFLOW_SIGNALS = sizeof overflow_signals / sizeof overflow_signals[0] };
+
+static _Thread_local const struct overflow_job *overflow_job
+    __attribute__((tls_model("initial-exec")));
 
 struct overflow_line {
     char text[OVERFLOW_LINE_SIZE];
@@ -57,20 +70,46 @@ static void overflow_write(const struct overflow_line *line)
     (void)written;
 }
 
+static void overflow_put_field(struct overflow_line *line, const struct ackd_log_field *field)
+{
+    overflow_put(line, field->key);
+    overflow_put(line, "=");
+    if (field->text != NULL)
+        overflow_put(line, field->text);
+    else
+        overflow_put_number(line, (uint64_t)field->number, 10);
+}
+
+/* With what its lines in the log carry: the consumer, the queue, the tag. */
+static void overflow_put_task(struct overflow_line *line, const struct ackd_task *task)
+{
+    overflow_put(line, "task #");
+    overflow_put_number(line, task->id, 10);
+    overflow_put(line, " '");
+    overflow_put(line, task->name);
+    overflow_put(line, "'");
+    const char *before = " (";
+    for (const struct log_context *context = log_context_current(); context != NULL;
+         context = context->outer) {
+        for (size_t i = 0; i < context->count; i++) {
+            overflow_put(line, before);
+            overflow_put_field(line, &context->fields[i]);
+            before = " ";
+        }
+    }
+    if (before[1] == '\0')
+        overflow_put(line, ")");
+}
+
 static void overflow_print_cause(const struct ackd_task *task, const struct stack *stack,
                                  const void *address)
 {
     struct overflow_line line = {.length = 0};
     overflow_put(&line, "ackd: fatal: ");
-    if (task != NULL) {
-        overflow_put(&line, "task #");
-        overflow_put_number(&line, task->id, 10);
-        overflow_put(&line, " '");
-        overflow_put(&line, task->name);
-        overflow_put(&line, "'");
-    } else {
+    if (task != NULL)
+        overflow_put_task(&line, task);
+    else
         overflow_put(&line, "a task that had ended");
-    }
     overflow_put(&line, " overflowed its stack of ");
     overflow_put_number(&line, stack->size / 1024, 10);
     overflow_put(&line, " KiB: it touched ");
@@ -79,6 +118,45 @@ static void overflow_print_cause(const struct ackd_task *task, const struct stac
     overflow_put_number(&line, (uint64_t)(stack->low - (const char *)address), 10);
     overflow_put(&line, " bytes below the lowest of the stack. Look for endless recursion, raise "
                         "'stack', or move large locals to ackd_alloc.\n");
+    overflow_write(&line);
+}
+
+static void overflow_put_signal(struct overflow_line *line, int number, const void *address)
+{
+    overflow_put(line, "ackd: fatal: signal ");
+    overflow_put_number(line, (uint64_t)number, 10);
+    if (number == SIGSEGV || number == SIGBUS) {
+        overflow_put(line, " at address ");
+        overflow_put_number(line, (uintptr_t)address, 16);
+    }
+}
+
+static void overflow_print_fault(const struct scheduler *scheduler, int number, const void *address)
+{
+    struct overflow_line line = {.length = 0};
+    overflow_put_signal(&line, number, address);
+    overflow_put(&line, " in ");
+    if (scheduler->current != NULL) {
+        overflow_put_task(&line, scheduler->current);
+    } else {
+        overflow_put(&line, "a callback of ");
+        overflow_put(&line, scheduler->name);
+    }
+    overflow_put(&line, "\n");
+    overflow_write(&line);
+}
+
+static void overflow_print_job(int number, const void *address)
+{
+    struct overflow_line line = {.length = 0};
+    overflow_put_signal(&line, number, address);
+    overflow_put(&line, " in the job '");
+    overflow_put(&line, overflow_job->name);
+    overflow_put(&line, "', which task #");
+    overflow_put_number(&line, overflow_job->task_id, 10);
+    overflow_put(&line, " '");
+    overflow_put(&line, overflow_job->task_name);
+    overflow_put(&line, "' awaits\n");
     overflow_write(&line);
 }
 
@@ -122,11 +200,25 @@ static void overflow_print_backtrace(void)
     }
 }
 
+static const struct sigaction *overflow_previous(int number)
+{
+    int at = 0;
+    while (overflow_signals[at].number != number)
+        at++;
+    return &overflow_signals[at].previous;
+}
+
+/* Whether nobody else was there who would tell. */
+static bool overflow_is_ours(int number)
+{
+    const struct sigaction *previous = overflow_previous(number);
+    return (previous->sa_flags & SA_SIGINFO) == 0 && previous->sa_handler == SIG_DFL;
+}
+
 /* Back to where it happened, under the handler that was there before. */
 static void overflow_pass_on(int number, siginfo_t *info, void *context)
 {
-    const struct sigaction *previous =
-        number == SIGSEGV ? &overflow_previous_segv : &overflow_previous_bus;
+    const struct sigaction *previous = overflow_previous(number);
     if (previous->sa_flags & SA_SIGINFO) {
         previous->sa_sigaction(number, info, context);
         return;
@@ -136,13 +228,23 @@ static void overflow_pass_on(int number, siginfo_t *info, void *context)
         return;
     }
     signal(number, SIG_DFL);
+    if (info->si_code <= 0)
+        raise(number); /* it was sent: nothing there faults again */
 }
 
 static void overflow_handle(int number, siginfo_t *info, void *context)
 {
     const struct scheduler *scheduler = engine_this;
     if (scheduler == NULL || scheduler->running == NULL ||
+        (number != SIGSEGV && number != SIGBUS) ||
         !stack_guards(scheduler->running, info->si_addr)) {
+        if (overflow_job != NULL) {
+            overflow_print_job(number, info->si_addr);
+            overflow_print_backtrace();
+        } else if (scheduler != NULL && overflow_is_ours(number)) {
+            overflow_print_fault(scheduler, number, info->si_addr);
+            overflow_print_backtrace();
+        }
         overflow_pass_on(number, info, context);
         return;
     }
@@ -163,8 +265,13 @@ static void overflow_install_handler(void)
     struct sigaction action = {.sa_sigaction = overflow_handle,
                                .sa_flags = SA_SIGINFO | SA_ONSTACK};
     sigfillset(&action.sa_mask);
-    sigaction(SIGSEGV, &action, &overflow_previous_segv);
-    sigaction(SIGBUS, &action, &overflow_previous_bus);
+    for (int i = 0; i < OVERFLOW_SIGNALS; i++)
+        sigaction(overflow_signals[i].number, &action, &overflow_signals[i].previous);
+}
+
+void overflow_use_job(const struct overflow_job *job)
+{
+    overflow_job = job;
 }
 
 void overflow_install(struct overflow *overflow)

@@ -12,6 +12,14 @@
 
 struct frame;
 
+/*
+ * From here on @ended is told of each child that ended, in place of what the policy says, when the
+ * scope's live children have become one fewer. Why not, if the scope is not open.
+ */
+ACKD_MUST_CHECK int scope_take_over(struct ackd_scope *scope,
+                                    void (*ended)(struct frame *scope, struct ackd_task *task),
+                                    struct frame **ret_frame);
+
 /* @task, a child, has reached its terminal state. */
 void scope_child_ended(struct frame *scope, struct ackd_task *task);
 

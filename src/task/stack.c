@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 #ifdef HAVE_VALGRIND_VALGRIND_H
 #include <valgrind/valgrind.h>
@@ -31,6 +32,8 @@ enum {
     STACK_MEASURE_EVERY = 1024, /* uses between two looks at a stack that never went deep */
     STACK_WATERMARK_SIZE = 8,   /* bytes */
     STACK_PAGES_AT_ONCE = 256,
+    STACK_LINE = 64,     /* bytes that a processor fetches at a time */
+    STACK_FORESEEN = 12, /* such lines: the frames of a task that soon waits */
 };
 
 /* A watermark that is never reached: to Valgrind, what lies below the frames must not be read. */
@@ -68,7 +71,9 @@ static bool stack_region_works(size_t page_size)
     char *probe = mmap(NULL, page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (probe == MAP_FAILED)
         return false;
-    bool works = madvise(probe, page_size, STACK_MADV_GUARD_INSTALL) == 0;
+    /* Some emulators take any advice and do nothing: see that the kernel cannot write there. */
+    bool works = madvise(probe, page_size, STACK_MADV_GUARD_INSTALL) == 0 &&
+                 uname((struct utsname *)probe) != 0;
     munmap(probe, page_size);
     return works;
 }
@@ -201,6 +206,16 @@ static struct stack_shelf *stack_shelf(struct stack_pool *pool, size_t size)
     return NULL;
 }
 
+/* Have the stack that is taken next, and where the one after it is, fetched meanwhile. */
+static inline void stack_foresee(const struct stack *next)
+{
+    if (next == NULL)
+        return;
+    __builtin_prefetch(next->next, 1);
+    for (size_t line = 1; line <= STACK_FORESEEN; line++)
+        __builtin_prefetch(next->top - line * STACK_LINE, 1);
+}
+
 struct stack *stack_take(struct stack_pool *pool, size_t size)
 {
     struct stack_shelf *shelf = stack_shelf(pool, size);
@@ -208,6 +223,7 @@ struct stack *stack_take(struct stack_pool *pool, size_t size)
     if (stack != NULL) {
         shelf->first = stack->next;
         pool->cached--;
+        stack_foresee(shelf->first);
     } else {
         stack = stack_map(pool, size);
         if (stack == NULL)
@@ -266,13 +282,37 @@ size_t stack_trim(struct stack_pool *pool, struct stack *stack)
     return stack_went_deep(stack) ? stack_measure(pool, stack) : 0;
 }
 
+/* A frame full of zeros leaves no mark, so now and then we look without one. */
+static bool stack_is_to_be_measured(const struct stack *stack)
+{
+    return stack_went_deep(stack) || stack->uses % STACK_MEASURE_EVERY == 1;
+}
+
+bool stack_rest(struct stack_pool *pool, const struct stack *stack)
+{
+    /* The address sanitizer's own frames of a stack end only where it is left for good. */
+    if (SANITIZER_ADDRESS || pool->cached >= pool->cached_max || stack_is_to_be_measured(stack))
+        return false;
+    ackd_assert(pool->live > 0);
+    pool->live--;
+    pool->cached++;
+    return true;
+}
+
+void stack_end_rest(struct stack_pool *pool, struct stack *stack)
+{
+    context_end_fiber(&stack->context);
+    sanitizer_root_remove(stack->low, (size_t)((char *)stack - stack->low));
+    pool->cached--;
+    stack_unmap(pool, stack);
+}
+
 void stack_give(struct stack_pool *pool, struct stack *stack)
 {
     ackd_assert(pool->live > 0);
     context_end_fiber(&stack->context);
     sanitizer_root_remove(stack->low, (size_t)((char *)stack - stack->low));
-    /* A frame full of zeros leaves no mark, so now and then we look without one. */
-    if (stack_went_deep(stack) || stack->uses % STACK_MEASURE_EVERY == 1)
+    if (stack_is_to_be_measured(stack))
         stack_measure(pool, stack);
     pool->live--;
     struct stack_shelf *shelf = stack_shelf(pool, stack->size);

@@ -8,9 +8,9 @@
  *
  *   S1  A stack that is kept holds no more committed memory than STACK_KEEP bytes and the top.
  *   S2  A guard is at least STACK_GUARD_SIZE bytes, and code is built with
- * -fstack-clash-protection: no frame jumps over it. S3  With guards by mprotect each stack is two
- * mappings, so their number is bounded by vm.max_map_count; that they fit is checked before the
- * first is made.
+ *       -fstack-clash-protection: no frame jumps over it.
+ *   S3  With guards by mprotect each stack is two mappings, so their number is bounded by
+ *       vm.max_map_count; that they fit is checked before the first is made.
  */
 #ifndef ACKD_TASK_STACK_H
 #define ACKD_TASK_STACK_H
@@ -26,7 +26,11 @@
 enum {
     STACK_SIZE_MIN = 32 * 1024,
     STACK_SIZE_DEFAULT = 256 * 1024,
+#ifdef __aarch64__
+    STACK_GUARD_SIZE = 64 * 1024, /* what the compilers' probes count on there */
+#else
     STACK_GUARD_SIZE = 16 * 1024,
+#endif
     STACK_KEEP = 16 * 1024, /* below its top a stack that was deeper is given back to the kernel */
     STACK_BLOCK_SIZE = 512, /* for the task's first allocations */
     STACK_SIZES = 8,        /* different sizes of which some are kept */
@@ -71,6 +75,21 @@ void stack_pool_fini(struct stack_pool *pool);
 /* At least @size bytes of room; NULL with the error set when the kernel gives no more. */
 struct stack *stack_take(struct stack_pool *pool, size_t size);
 void stack_give(struct stack_pool *pool, struct stack *stack);
+
+/*
+ * A stack whose task ended may be left entered, and counted among those that are kept: the next
+ * task on it then needs neither a pool nor an entry. False where it is to be given back instead:
+ * there are enough, or it is to be measured.
+ */
+bool stack_rest(struct stack_pool *pool, const struct stack *stack);
+/* It is used again; or it goes for good. */
+static inline void stack_resume(struct stack_pool *pool, struct stack *stack)
+{
+    pool->cached--;
+    pool->live++;
+    stack->uses++;
+}
+void stack_end_rest(struct stack_pool *pool, struct stack *stack);
 
 /* What stack_take makes of @size: whole pages, within bounds. */
 size_t stack_round(const struct stack_pool *pool, size_t size);

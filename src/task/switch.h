@@ -24,6 +24,25 @@ void switch_to(void **save, void *to);
 /* The outermost frame of every stack that switch_init made: backtraces end here. Never called. */
 void switch_entry(void);
 
+/* Of a stack that was left at @place: where it goes on, and the frame pointer there. */
+struct switch_frame {
+    const void *resume;
+    const void *const *frame;
+};
+#ifdef SWITCH_UCONTEXT
+struct switch_frame switch_frame(const void *place);
+#else
+static inline struct switch_frame switch_frame(const void *place)
+{
+    const void *const *words = place;
+#if defined __x86_64__
+    return (struct switch_frame){words[7], words[6]};
+#else
+    return (struct switch_frame){words[1], words[0]};
+#endif
+}
+#endif
+
 /*
  * Whether the floating point control words are as switch_init sets them, so that the stack may go
  * to the next task without a switch. Where we cannot tell cheaply: false.

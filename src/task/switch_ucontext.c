@@ -65,3 +65,18 @@ void switch_to(void **save, void *to)
     if (swapcontext(&own, to) != 0)
         ackd_assert(!"swapcontext");
 }
+
+struct switch_frame switch_frame(const void *place)
+{
+    const ucontext_t *context = place;
+#if defined __x86_64__
+    return (struct switch_frame){(const void *)context->uc_mcontext.gregs[REG_RIP],
+                                 (const void *const *)context->uc_mcontext.gregs[REG_RBP]};
+#elif defined __aarch64__
+    return (struct switch_frame){(const void *)context->uc_mcontext.pc,
+                                 (const void *const *)context->uc_mcontext.regs[29]};
+#else
+    (void)context;
+    return (struct switch_frame){NULL, NULL};
+#endif
+}

@@ -110,7 +110,15 @@ switch_entry:
 	endbr64
 	xorl	%ebp, %ebp
 	movq	%r12, %rdi
-	call	*%rbx
+	/*
+	 * A call, but for the processor's own notes of return addresses: what is entered here never
+	 * returns, and with one note too many, all returns after the switch back are mispredicted.
+	 */
+	leaq	1f(%rip), %rax
+	pushq	%rax
+	.cfi_adjust_cfa_offset 8
+	jmp	*%rbx
+1:
 	ud2
 	.cfi_endproc
 	.size	switch_entry, . - switch_entry

@@ -7,12 +7,14 @@
 #include "base/assert.h"
 #include "task/engine.h"
 #include "task/frame.h"
+#include "task/refusal.h"
+#include "task/section.h"
 #include "task/task.h"
 
 const char *wait_kind_name(enum wait_kind kind)
 {
     static const char *const names[] = {
-#define WAIT_KIND(name, text) [WAIT_##name] = text,
+#define WAIT_KIND(name, text, inside) [WAIT_##name] = text,
 #include "task/states.def"
 #undef WAIT_KIND
     };
@@ -20,13 +22,30 @@ const char *wait_kind_name(enum wait_kind kind)
     return names[kind];
 }
 
+bool wait_kind_is_inside(enum wait_kind kind)
+{
+    static const bool insides[] = {
+#define WAIT_KIND(name, text, inside) [WAIT_##name] = inside,
+#include "task/states.def"
+#undef WAIT_KIND
+    };
+    ackd_assert((size_t)kind < sizeof insides / sizeof insides[0]);
+    return insides[kind];
+}
+
 int wait_check_slowly(struct ackd_task *task, const void *stack_now, const char *file, int line,
                       const char *function)
 {
     if (task == NULL)
-        return ackd_fail_at(ACKD_E_NOT_IN_TASK, file, line, function,
-                            "only a task can await: not a callback, not another thread");
+        return refusal_at(ACKD_E_NOT_IN_TASK, NULL, file, line, function,
+                          "only a task can await: not a callback, not another thread");
+    if (task->section != NULL)
+        ACKD_TRY(section_check(task, NULL, stack_now, file, line, function));
+    if (task->watched != NULL)
+        holding_sweep(task, stack_now);
     frame_sweep(task, stack_now);
+    if (task->scheduler->budget == 0 && (task->flags & ACKD_TASK_NO_BUDGET) != 0)
+        task->scheduler->budget = ENGINE_BUDGET;
     if (task->scheduler->budget == 0)
         task_yield(task);
     task->scheduler->budget--;
@@ -35,7 +54,7 @@ int wait_check_slowly(struct ackd_task *task, const void *stack_now, const char 
 
 __attribute__((noinline)) int wait_check(const char *file, int line, const char *function)
 {
-    return task_check(__builtin_frame_address(0), file, line, function);
+    return task_check(TASK_STACK_NOW, file, line, function);
 }
 
 void wait_init(struct wait *wait, enum wait_kind kind, const char *what, const char *file, int line,
@@ -52,29 +71,14 @@ void wait_init(struct wait *wait, enum wait_kind kind, const char *what, const c
     wait->finished = false;
 }
 
-/* Until it is finished, or until the task is cancelled where @to_end is not set. */
-static inline __attribute__((always_inline)) int wait_suspend(struct wait *wait, bool to_end)
-{
-    struct ackd_task *task = wait->task;
-    ackd_assert(task == engine_task());
-    while (!wait->finished) { /* W1 */
-        if (!to_end && task->innermost->reason != ACKD_CANCEL_NONE)
-            return ACKD_CANCELED;
-        task->wait = wait;
-        task_suspend(task);
-        task->wait = NULL;
-    }
-    return wait->code;
-}
-
 int wait_park(struct wait *wait)
 {
-    return wait_suspend(wait, false);
+    return task_wait(wait, false);
 }
 
 int wait_park_to_end(struct wait *wait)
 {
-    return wait_suspend(wait, true);
+    return task_wait(wait, true);
 }
 
 /* The failure's error becomes the waiting task's own. */

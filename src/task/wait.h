@@ -13,17 +13,18 @@
  *         ... stop the operation, so that its callback can no more touch the wait ...
  *
  *   W1  If completion and cancellation are both pending when the task runs again, the completion
- * counts. W2  After wait_park returned, wait_finish must not be called any more.
+ *       counts.
+ *   W2  After wait_park returned, wait_finish must not be called any more.
  */
 #ifndef ACKD_TASK_WAIT_H
 #define ACKD_TASK_WAIT_H
 
 #include <ackd/task.h>
+#include <stdatomic.h>
 
-/* The kinds, as dumps print them, are in states.def: WAIT_TIMER "timer", WAIT_TASK, WAIT_SCOPE,
- * WAIT_YIELD, WAIT_PROCESS, WAIT_PIPE, WAIT_FILE, WAIT_SOCKET, WAIT_NAME. */
+/* The kinds, as dumps print them, are in states.def: WAIT_TIMER "timer", and so on. */
 enum wait_kind {
-#define WAIT_KIND(name, text) WAIT_##name,
+#define WAIT_KIND(name, text, inside) WAIT_##name,
 #include "task/states.def"
 #undef WAIT_KIND
     WAIT_KIND_COUNT
@@ -41,6 +42,15 @@ struct wait {
 };
 
 /*
+ * A wait whose end another thread makes in steps: how far it is, for dumps. That of WAIT_OFFLOAD is
+ * always one.
+ */
+struct wait_stated {
+    struct wait wait;            /* first */
+    _Atomic(const char *) state; /* lives for ever: "queued" */
+};
+
+/*
  * Whether the caller may await at all, before it starts anything: ACKD_OK, ACKD_CANCELED (cancelled
  * already), ACKD_E_NOT_IN_TASK, ACKD_E_SUSPEND.
  */
@@ -55,6 +65,8 @@ ACKD_MUST_CHECK int wait_park(struct wait *wait);
 ACKD_MUST_CHECK int wait_park_to_end(struct wait *wait);
 /* "timer", "task", ... */
 const char *wait_kind_name(enum wait_kind kind);
+/* Whether only a task or a timer of the same loop can end such a wait. */
+bool wait_kind_is_inside(enum wait_kind kind);
 
 /* Complete it with @code; only the first time counts. An error in the current slot moves to the
  * task. */

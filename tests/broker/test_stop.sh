@@ -47,6 +47,8 @@ tap_is "a stop in which all work ended in time exits with 0" "$ackd_status" 0
 awk '$1 == "end" && $3 == "ok" { print $2 }' "$work/record" | ids >"$work/done"
 tap_is "those that finished in the soft stage are the short ones" "$(cat "$work/done")" "$(seq 100)"
 tap_is "the others were cancelled" "$(recorded ' canceled$')" 100
+tap_check "the log names those whose time was up" \
+    grep -qE 'event=asked-to-stop .*consumer=[^ ]+ queue=q tag=[0-9]+ running_ms=[0-9]{4}' "$ackd_log"
 amqp drain q | sed 's/[^0-9]*\([0-9]*\).*/\1/' | ids >"$work/back"
 tap_is "the cancelled ones, and they alone, are back in the queue" "$(cat "$work/back")" "$(seq 101 200)"
 

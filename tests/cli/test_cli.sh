@@ -8,6 +8,7 @@ ackd=${top_builddir:?}/ackd
 work=$(mktemp -d "${TMPDIR:-/tmp}/ackd-cli.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 plugins=$top_builddir/.libs
+mappings_max=$(cat /proc/sys/vm/max_map_count) # of which a stack with its guard takes two
 
 # gives STATUS PATTERN COMMAND...: it ends with that status, and its output has the pattern.
 gives() {
@@ -40,6 +41,21 @@ tap_check "an unknown option is told in the name of ackd" gives 64 "^ackd check:
 tap_check "try --help lists its options" gives 0 '--attempts N' "$ackd" try --help
 tap_check "a missing file is named, with status 78" gives 78 "$work/none.yaml" \
     "$ackd" check -c "$work/none.yaml"
+config <<Y
+broker: {uri: "amqp://127.0.0.1:1"}
+plugins: {path: ["$plugins"]}
+runtime: {tasks-max: $((mappings_max * 3)), stack-guard: mprotect}
+consumers:
+  orders: {queue: orders, handler: log}
+Y
+if [ "$mappings_max" -le 300000 ]; then
+    tap_check "rule K4: tasks that the kernel has no mappings for are refused at the start" gives 78 \
+        "[0-9]+ tasks need more .* vm\.max_map_count = $mappings_max .* 'sysctl vm\.max_map_count=[0-9]+'" \
+        "$ackd" run -c "$work/ackd.yaml"
+else
+    tap_skip "rule K4: tasks that the kernel has no mappings for are refused at the start" \
+        "vm.max_map_count is $mappings_max"
+fi
 config <<Y
 broker: {uri: "amqp://127.0.0.1"
 Y

@@ -5,6 +5,7 @@
 #include "daemon.h"
 
 #include <ackd/cancel.h>
+#include <ackd/offload.h>
 #include <ackd/task.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -125,6 +126,41 @@ static int daemon_nest(struct daemon *daemon)
     return ackd_scope_join(&calls);
 }
 
+static int daemon_fail(void *arg)
+{
+    (void)arg;
+    return ackd_fail(ACKD_E_USER, "nobody looks");
+}
+
+static struct ackd_task *daemon_kept;
+
+/* One handle is never let go: what it failed with is told at the end of the daemon. */
+static int daemon_care_little(void)
+{
+    const struct ackd_task_options options = {.name = "careless"};
+    ACKD_SCOPE_SUPERVISED(calls);
+    ACKD_TRY(ackd_spawn(&calls, daemon_fail, NULL));
+    if (daemon_kept == NULL)
+        ACKD_TRY(ackd_spawn_task(&calls, daemon_fail, NULL, &options, &daemon_kept));
+    return ackd_scope_join(&calls);
+}
+
+static int daemon_job(void *arg, struct ackd_token token)
+{
+    sim_that(token.source == NULL && ackd_task_current() == NULL);
+    ++*(unsigned *)arg;
+    return ACKD_OK;
+}
+
+/* Cancelled before it ran, it never runs. */
+static int daemon_offload(void)
+{
+    unsigned ran = 0;
+    int code = ackd_offload(daemon_job, &ran);
+    sim_equal(ran, code == ACKD_OK);
+    return code;
+}
+
 static int daemon_stay(const struct daemon *daemon)
 {
     struct ackd_shield shield;
@@ -140,6 +176,10 @@ static int daemon_wait(struct daemon *daemon, const struct daemon_message *messa
         ACKD_TRY(daemon_stay(daemon));
     if (message->nested)
         ACKD_TRY(daemon_nest(daemon));
+    if (daemon->options.careless)
+        ACKD_TRY(daemon_care_little());
+    if (daemon->options.offloads)
+        ACKD_TRY(daemon_offload());
     for (uint64_t awaits = sim_between(0, 3); awaits > 0; awaits--)
         ACKD_TRY(ackd_delay(sim_between(0, daemon->options.delay_max_ms)));
     return ACKD_OK;
@@ -271,13 +311,13 @@ static void daemon_configure(struct daemon *daemon)
     fprintf(out,
             "broker:\n  uri: amqp://localhost\n  user: sim\n  password: sim\n"
             "  heartbeat: %us\n  reconnect: {first: 100ms, max: 2s}\n"
-            "runtime: {loops: %u, stack: 64KiB, tasks-max: 1000}\n"
+            "runtime: {loops: %u, stack: 64KiB, tasks-max: 1000, unobserved: %s}\n"
             "shutdown: {timeout: %ums, soft: 50%%}\n"
             "plugins: {path: [/nowhere]}\n"
             "consumers:\n  sim:\n    queue: work\n    handler: sim\n    concurrency: %u\n"
             "    loops: %u\n",
-            options->heartbeat_s, options->loops, options->shutdown_ms, options->concurrency,
-            options->loops);
+            options->heartbeat_s, options->loops, options->careless ? "fail" : "log",
+            options->shutdown_ms, options->concurrency, options->loops);
     if (options->prefetch > 0)
         fprintf(out, "    prefetch: %u\n", options->prefetch);
     if (options->timeout_ms > 0)
@@ -341,7 +381,9 @@ void daemon_begin(struct daemon *daemon, const struct daemon_options *options)
                                              .name = "sim",
                                              .start = daemon_start,
                                              .handle = daemon_handle,
-                                             .stop = daemon_stop};
+                                             .stop = daemon_stop,
+                                             .run = options->run,
+                                             .run_failure = options->run_failure};
     sim_plugin_use(&daemon->handler);
     timer_init(&daemon->signal, daemon_signal);
     rabbit_init(&daemon->rabbit);
@@ -400,6 +442,10 @@ int daemon_run(struct daemon *daemon)
     sim_equal(sim_notified("READY=1") <= 1, true);
     if (!daemon->loose)
         daemon_check_counts(daemon);
+    if (status == HOST_EXIT_UNOBSERVED) {
+        ackd_task_unref(daemon_kept);
+        daemon_kept = NULL;
+    }
     if (status == HOST_EXIT_FORCED)
         daemon_kill(daemon);
     else

@@ -30,16 +30,20 @@ struct daemon_options {
     unsigned timeout_ms; /* of a message; 0: none */
     unsigned delay_max_ms;
     unsigned body_max;
-    unsigned buffer_kib; /* 0: the default; else bodies must fit into it */
-    unsigned start_ms;   /* start() takes so long at most */
-    unsigned stop_ms;    /* ... and stop() */
-    unsigned unstarted;  /* start() fails, of 100 times */
+    unsigned buffer_kib;     /* 0: the default; else bodies must fit into it */
+    unsigned start_ms;       /* start() takes so long at most */
+    unsigned stop_ms;        /* ... and stop() */
+    unsigned unstarted;      /* start() fails, of 100 times */
+    int (*run)(void *state); /* beside the messages; may be NULL */
+    enum ackd_service_failure run_failure;
     /* Of 100 messages so many... */
     unsigned fail;     /* fail once or twice before they succeed */
     unsigned dead;     /* are dead */
     unsigned drop;     /* are dropped */
     unsigned stubborn; /* do not look at cancellation */
     unsigned nested;   /* spawn children */
+    bool careless;     /* each leaves behind a failure that nobody looks at, and keeps another */
+    bool offloads;     /* each handler has a job for the CPU pool */
 };
 
 enum daemon_outcome {

@@ -6,7 +6,7 @@ set -u
 . "${top_srcdir:?}/tests/lib/tap.sh"
 : "${top_builddir:?}"
 program=$top_builddir/tests/sim/instructions
-most=2300 # little more than it takes: a change that makes a message dearer is seen
+most=2080 # little more than it takes: a change that makes a message dearer is seen
 
 command -v valgrind >/dev/null || tap_skip_all "no valgrind"
 reason=$("$program" 100) || tap_skip_all "the simulation does not run here"

@@ -92,6 +92,7 @@ void sim_begin(uint64_t seed)
     signal(SIGSEGV, sim_crashed);
     sim_streams_begin();
     sim_system_begin();
+    sim_offload_begin();
 }
 
 void sim_end(void)
@@ -106,6 +107,7 @@ void sim_kill(void)
 {
     list_init(&sim.loops);
     sim_system_begin();
+    sim_offload_begin();
 }
 
 struct random *sim_random(void)
@@ -279,6 +281,11 @@ void loop_set_turn(struct loop *loop, uint64_t (*turn)(void *arg), void *arg)
     loop->woken = true;
 }
 
+uint64_t loop_cpu_ns(void)
+{
+    return 0; /* none passes within a turn */
+}
+
 uint64_t loop_now_ns(const struct loop *loop)
 {
     (void)loop;
@@ -294,6 +301,12 @@ uint64_t loop_wall_ns(const struct loop *loop)
 struct timers *loop_timers(struct loop *loop)
 {
     return &loop->timers;
+}
+
+bool loop_expects(struct loop *loop)
+{
+    (void)loop;
+    return false;
 }
 
 void loop_run(struct loop *loop)

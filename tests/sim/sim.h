@@ -120,6 +120,7 @@ bool sim_wire_is_frozen(const struct sim_wire *wire);
 void sim_streams_begin(void);
 void sim_streams_end(void);
 void sim_system_begin(void);
+void sim_offload_begin(void);
 void sim_system_end(void);
 /* memcpy on behalf of the kernel: it is not counted as the daemon's work. */
 void sim_copy(void *to, const void *from, size_t size);

@@ -110,6 +110,11 @@ void system_prepare(void)
 {
 }
 
+unsigned system_processors(void)
+{
+    return 2;
+}
+
 uint64_t system_seed(void)
 {
     return random_next(sim_random());

@@ -2,6 +2,8 @@
 /* Consume, acknowledge, drain: the whole life of a daemon whose broker never fails it. */
 #include <config.h>
 
+#include <ackd/offload.h>
+
 #include "daemon.h"
 #include "main.h"
 
@@ -34,6 +36,26 @@ static void stop_anywhere(uint64_t seed)
     daemon_end(&daemon);
 }
 
+/* Handlers have jobs for the CPU pool; half of the seeds are stopped in the midst of it. */
+static void offload_jobs(uint64_t seed)
+{
+    struct daemon_options options;
+    sim_begin(seed);
+    daemon_draw_options(&options);
+    options.offloads = true;
+    daemon_begin(&daemon, &options);
+    daemon.stop_when_done = seed % 2 == 0;
+    if (!daemon.stop_when_done)
+        daemon_signal_after(&daemon, sim_between(0, 2000 * NS_PER_MS));
+    sim_equal(daemon_run(&daemon), HOST_EXIT_OK);
+    struct ackd_cpu_pool_counts counts;
+    ackd_cpu_pool_counts(&counts);
+    sim_equal(counts.queued, 0);
+    if (daemon.stop_when_done)
+        sim_that(counts.completed >= daemon.options.messages);
+    daemon_end(&daemon);
+}
+
 /* start() takes its time on each loop, and fails now and then. */
 static void start_slowly(uint64_t seed)
 {
@@ -63,6 +85,12 @@ START_TEST(a_stop_at_any_moment_loses_nothing)
 }
 END_TEST
 
+START_TEST(jobs_of_handlers_end_before_their_messages)
+{
+    sim_each(50, offload_jobs);
+}
+END_TEST
+
 START_TEST(a_handler_that_does_not_start_is_started_again)
 {
     sim_each(50, start_slowly);
@@ -76,6 +104,7 @@ Suite *test_suite(void)
     tcase_set_timeout(tcase, 300);
     tcase_add_test(tcase, every_message_is_acknowledged_once_after_its_handler);
     tcase_add_test(tcase, a_stop_at_any_moment_loses_nothing);
+    tcase_add_test(tcase, jobs_of_handlers_end_before_their_messages);
     tcase_add_test(tcase, a_handler_that_does_not_start_is_started_again);
     suite_add_tcase(suite, tcase);
     return suite;

@@ -194,6 +194,24 @@ static void stop_at_verdict(uint64_t seed)
     daemon_end(&daemon);
 }
 
+/* All was done, but a failure was not looked at: the status says so, where it is asked for. */
+static void stop_careless(uint64_t seed)
+{
+    struct daemon_options options = {.messages = 20,
+                                     .concurrency = 10,
+                                     .loops = 2,
+                                     .heartbeat_s = 10,
+                                     .shutdown_ms = 10000,
+                                     .body_max = 500,
+                                     .careless = true};
+    sim_begin(seed);
+    daemon_begin(&daemon, &options);
+    daemon.stop_when_done = true;
+    sim_equal(daemon_run(&daemon), HOST_EXIT_UNOBSERVED);
+    sim_equal(daemon.acked, 20);
+    daemon_end(&daemon);
+}
+
 #define SHUTDOWN_TEST(name, run)         \
     START_TEST(name)                     \
     {                                    \
@@ -214,6 +232,7 @@ SHUTDOWN_TEST(a_second_signal_cancels_at_once, stop_twice)
 SHUTDOWN_TEST(a_stop_waits_for_confirms, stop_publishing)
 SHUTDOWN_TEST(a_stop_gives_back_what_does_not_end, stop_stubborn)
 SHUTDOWN_TEST(a_verdict_may_cross_with_the_end_by_force, stop_at_verdict)
+SHUTDOWN_TEST(rule_u6_failures_nobody_looked_at_show_in_the_status, stop_careless)
 
 Suite *test_suite(void)
 {
@@ -233,6 +252,7 @@ Suite *test_suite(void)
     tcase_add_test(tcase, a_stop_waits_for_confirms);
     tcase_add_test(tcase, a_stop_gives_back_what_does_not_end);
     tcase_add_test(tcase, a_verdict_may_cross_with_the_end_by_force);
+    tcase_add_test(tcase, rule_u6_failures_nobody_looked_at_show_in_the_status);
     suite_add_tcase(suite, tcase);
     return suite;
 }

@@ -12,8 +12,8 @@ NM=${NM:-nm}
 public=$(mktemp) && trap 'rm -f "$public"' EXIT
 grep -oh '\<ackd_[a-z0-9_]*' "$top_srcdir"/include/ackd/*.h | sort -u >"$public"
 
-# The two that are for the program and for tools, not for handlers.
-permitted='^(ackd_main|ackd_library_version)$'
+# Those that are for the program and for tools, not for handlers.
+permitted='^(ackd_main|ackd_blocking_refuses|ackd_library_version)$'
 
 objects() {
     find "$top_builddir"/src/*/ -name '*.o' -path '*/.libs/*' | sort

@@ -44,7 +44,7 @@ wrong_names() {
         tr -d '`' | sort -u | while read -r name; do
         [ -e "$top_srcdir/$name" ] || echo "$name does not exist"
     done
-    grep -oh '\./dev [a-z]*' "$readme" "$top_srcdir/CONTRIBUTING.md" | sort -u | while read -r _ name; do
+    grep -oh '\./dev [a-z0-9]*' "$readme" "$top_srcdir/CONTRIBUTING.md" | sort -u | while read -r _ name; do
         grep -q "^chore_$name()" "$top_srcdir/dev" || echo "./dev $name does not exist"
     done
 }

@@ -24,7 +24,7 @@ declared() {
 }
 
 private() {
-    printf '%s\n' ackd_library_version ackd_main
+    printf '%s\n' ackd_blocking_refuses ackd_library_version ackd_main
 }
 
 permitted() {

@@ -69,7 +69,14 @@ START_TEST(test_defaults_are_those_of_the_manual)
     struct config *config = fixture_good("consumers: {a: {queue: q, handler: h}}\n");
     ck_assert_uint_eq(config_loops(config), 1);
     ck_assert_uint_eq(config_stack_size(config), 262144);
+    ck_assert_int_eq(config_stack_guard(config), 0);
     ck_assert_uint_eq(config_tasks_max(config), 20000);
+    struct config_stall stall;
+    config_stall(config, &stall);
+    ck_assert_uint_eq(stall.warn_ms, 50);
+    ck_assert_uint_eq(stall.error_ms, 1000);
+    ck_assert_uint_eq(stall.abort_ms, 0);
+    ck_assert(!config_unobserved_fails(config));
     ck_assert_uint_eq(config_shutdown_ms(config), 85000);
     ck_assert_uint_eq(config_shutdown_soft_percent(config), 60);
     ck_assert_int_eq(config_log_level(config), 6);

@@ -138,6 +138,21 @@ START_TEST(test_values_at_the_bounds_are_right)
 }
 END_TEST
 
+START_TEST(test_what_tasks_run_on_is_chosen_by_words)
+{
+    struct config *config = fixture_good("runtime: {stack-guard: mprotect, unobserved: fail}\n"
+                                         "consumers: {a: {queue: q, handler: h}}\n");
+    ck_assert_int_eq(config_stack_guard(config), 1);
+    ck_assert(config_unobserved_fails(config));
+    config_unref(&config);
+    config = fixture_good("runtime: {stack-guard: region, unobserved: log}\n"
+                          "consumers: {a: {queue: q, handler: h}}\n");
+    ck_assert_int_eq(config_stack_guard(config), 2);
+    ck_assert(!config_unobserved_fails(config));
+    config_unref(&config);
+}
+END_TEST
+
 START_TEST(test_names_have_a_length)
 {
     char text[512] = "consumers: {a: {handler: h, dead-letter: d, queue: ";
@@ -219,6 +234,7 @@ Suite *test_suite(void)
     tcase_add_test(tc, test_values_of_the_wrong_kind);
     tcase_add_test(tc, test_every_bound);
     tcase_add_test(tc, test_values_at_the_bounds_are_right);
+    tcase_add_test(tc, test_what_tasks_run_on_is_chosen_by_words);
     tcase_add_test(tc, test_names_have_a_length);
     tcase_add_test(tc, test_paths_start_from_their_file);
     tcase_add_test(tc, test_settings_keep_their_place_and_order);

@@ -5,13 +5,19 @@
 #include "host/runner.h"
 
 #include <ackd/ackd.h>
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "host/job.h"
 #include "io/loop.h"
 #include "io/system.h"
 #include "main.h"
+#include "task/sanitizer.h"
 
 struct world {
     struct loop *loop;
@@ -52,8 +58,8 @@ static void set_up(void)
     ck_assert_int_eq(runner_new(&options, &world.runner), 0);
     ck_assert_int_eq(delivery_pool_new(sizeof(struct job), 4, &world.pool), 0);
     loop_set_turn(world.loop, turn, NULL);
-    world.station = (struct station){
-        .runner = world.runner, .handler = &handler, .consumer = "test", .timeout_ms = 0};
+    world.station = (struct station){.handler = &handler, .consumer = "test"};
+    runner_place(world.runner, &world.station);
     ck_assert_int_eq(runner_start(world.runner), 0);
 }
 
@@ -104,6 +110,8 @@ static int handle_by_body(const struct ackd_message *message, void *state)
     (void)state;
     if (strcmp(body, "ok") == 0)
         return ACKD_OK;
+    if (strcmp(body, "yield") == 0)
+        return ackd_yield();
     if (strcmp(body, "fail") == 0)
         return ackd_fail(ACKD_E_USER - 7, "no stock");
     if (strcmp(body, "silent") == 0)
@@ -255,11 +263,106 @@ START_TEST(test_after_its_timeout_a_message_is_tried_again_whatever_is_returned)
 }
 END_TEST
 
+/* What a loop is woken by, and what it must not meet on the way of a message. */
+static atomic_ulong wakes, locks;
+
+ssize_t write(int fd, const void *bytes, size_t size)
+{
+    if (size == sizeof(uint64_t))
+        atomic_fetch_add(&wakes, 1);
+    return syscall(SYS_write, fd, bytes, size);
+}
+
+#if !SANITIZER_THREAD && !SANITIZER_ADDRESS
+int pthread_mutex_lock(pthread_mutex_t *mutex)
+{
+    static int (*real)(pthread_mutex_t *);
+    if (real == NULL)
+        *(void **)&real = dlsym(RTLD_NEXT, "pthread_mutex_lock");
+    atomic_fetch_add(&locks, 1);
+    return real(mutex);
+}
+#endif
+
+enum { FLIGHT = 64 };
+
+static size_t flown; /* messages that came back */
+static struct job *flight[FLIGHT];
+
+static uint64_t flight_turn(void *arg)
+{
+    struct crossing *crossing;
+    while ((crossing = runner_receive(arg)) != NULL) {
+        struct job *job = LIST_ITEM(crossing, job, crossing);
+        test_that(job->verdict == ACKD_VERDICT_DONE);
+        flown++;
+    }
+    if (flown == FLIGHT)
+        loop_stop(world.loop);
+    return TIMER_NEVER;
+}
+
+/* There and back, all of them together. */
+static void fly(struct runner *runner)
+{
+    flown = 0;
+    for (size_t i = 0; i < FLIGHT; i++)
+        runner_send(runner, &flight[i]->crossing);
+    runner_flush(runner);
+    loop_run(world.loop);
+}
+
+START_TEST(rule_l1_messages_meet_no_mutex_and_wake_rarely)
+{
+    struct delivery_pool *pool;
+    struct station station = {.handler = &handler, .consumer = "flight"};
+    struct order quit = {.crossing = {CROSSING_QUIT}};
+    struct runner *runner;
+    struct runner_options options = {.name = "loop 1", .owner = world.loop, .capacity = FLIGHT + 8};
+    ck_assert_int_eq(runner_new(&options, &runner), 0);
+    ck_assert_int_eq(delivery_pool_new(sizeof(struct job), FLIGHT, &pool), 0);
+    runner_place(runner, &station);
+    ck_assert_int_eq(runner_start(runner), 0);
+    loop_set_turn(world.loop, flight_turn, runner);
+    for (size_t i = 0; i < FLIGHT; i++) {
+        struct delivery *delivery = delivery_new(pool);
+        delivery->exchange = delivery->routing_key = "";
+        delivery->body = ackd_bytes(i % 2 == 0 ? "ok" : "yield");
+        flight[i] = job_init(delivery, NULL, "flight", "queue");
+        flight[i]->station = &station;
+    }
+    fly(runner); /* what is made once is made */
+    unsigned long rounds = test_scale(500), woken = atomic_load(&wakes);
+    unsigned long locked = atomic_load(&locks);
+    for (unsigned long i = 0; i < rounds; i++)
+        fly(runner);
+    locked = atomic_load(&locks) - locked;
+    ck_assert_uint_eq(locked, 0);
+#if !SANITIZER_THREAD && !SANITIZER_ADDRESS
+    pthread_mutex_t seen = PTHREAD_MUTEX_INITIALIZER;
+    locked = atomic_load(&locks);
+    pthread_mutex_lock(&seen);
+    pthread_mutex_unlock(&seen);
+    locked = atomic_load(&locks) - locked;
+    ck_assert_uint_eq(locked, 1); /* one would have been seen */
+#endif
+    ck_assert_uint_lt((atomic_load(&wakes) - woken) * 4, rounds * FLIGHT);
+    runner_send(runner, &quit.crossing);
+    runner_flush(runner);
+    runner_join(runner);
+    for (size_t i = 0; i < FLIGHT; i++)
+        job_free(&flight[i]);
+    runner_free(&runner);
+    delivery_pool_free(&pool);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
     Suite *suite = suite_create("host/runner");
     TCase *tc = tcase_create("verdicts");
     tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_test(tc, rule_l1_messages_meet_no_mutex_and_wake_rarely);
     tcase_add_test(tc, test_success_is_done);
     tcase_add_test(tc, test_failure_is_retry_with_its_error);
     tcase_add_test(tc, test_failure_without_an_error_gets_one);

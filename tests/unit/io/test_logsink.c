@@ -164,6 +164,24 @@ START_TEST(test_many_lines_of_one_event_are_held_back_but_not_errors)
 }
 END_TEST
 
+START_TEST(rule_u7_errors_that_come_in_floods_are_held_back_and_told)
+{
+    capture_pipe();
+    ck_assert_int_eq(logsink_open(LOGSINK_LOGFMT), 0);
+    for (int i = 0; i < 1000; i++)
+        log_limited("unobserved-failure", ACKD_NO_FIELDS, "number %d", i);
+    struct logsink_counts counts;
+    logsink_counts(&counts);
+    const char *text = written();
+    ck_assert_uint_le(count_of(text, "event=unobserved-failure"), 60);
+    ck_assert_uint_ge(count_of(text, "event=unobserved-failure"), 20);
+    ck_assert_uint_eq(counts.limited + count_of(text, "event=unobserved-failure"), 1000);
+    logsink_close();
+    ck_assert_ptr_nonnull(strstr(written(), "event=log_limited"));
+    restore();
+}
+END_TEST
+
 static void *log_lines(void *arg)
 {
     for (int i = 0; i < 2000; i++)
@@ -313,6 +331,7 @@ Suite *test_suite(void)
     tcase_add_loop_test(tc, test_a_reader_that_does_not_read_blocks_nothing_and_losses_are_told, 0,
                         2);
     tcase_add_test(tc, test_many_lines_of_one_event_are_held_back_but_not_errors);
+    tcase_add_test(tc, rule_u7_errors_that_come_in_floods_are_held_back_and_told);
     tcase_add_test(tc, test_lines_of_several_threads_do_not_mix);
     tcase_add_test(tc, test_a_reader_that_is_gone_blocks_and_kills_nothing);
     tcase_add_test(tc, test_the_journal_gets_fields_and_never_blocks);

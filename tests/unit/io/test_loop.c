@@ -201,7 +201,7 @@ static uint64_t note_place(void *arg)
     return TIMER_NEVER;
 }
 
-START_TEST(test_runs_on_a_named_thread_that_takes_no_signal_but_faults)
+START_TEST(rule_k8_a_loop_has_a_named_thread_that_takes_no_signal_but_faults)
 {
     struct place place = {0};
     ck_assert_int_eq(loop_new("loop 7", &place.loop), 0);
@@ -217,6 +217,7 @@ START_TEST(test_runs_on_a_named_thread_that_takes_no_signal_but_faults)
     ck_assert_ptr_eq(place.current, place.loop);
     ck_assert_ptr_null(loop_current());
     ck_assert_int_eq(sigismember(&place.mask, SIGTERM), 1);
+    ck_assert_int_eq(sigismember(&place.mask, SIGUSR1), 1);
     ck_assert_int_eq(sigismember(&place.mask, SIGCHLD), 1);
     ck_assert_int_eq(sigismember(&place.mask, SIGPIPE), 1);
     ck_assert_int_eq(sigismember(&place.mask, SIGSEGV), 0);
@@ -280,7 +281,7 @@ Suite *test_suite(void)
     tcase_add_test(tc, test_comes_round_at_once_while_the_turn_returns_0_and_still_serves_timers);
     tcase_add_test(tc, test_makes_no_wake_up_while_there_is_nothing_to_do);
     tcase_add_test(tc, test_wakes_from_other_threads_and_many_wakes_are_few_rounds);
-    tcase_add_test(tc, test_runs_on_a_named_thread_that_takes_no_signal_but_faults);
+    tcase_add_test(tc, rule_k8_a_loop_has_a_named_thread_that_takes_no_signal_but_faults);
     tcase_add_test(tc, test_starts_and_stops_again_and_again);
     tcase_add_test(tc, test_does_not_run_after_a_stop_that_came_first);
     tcase_add_test(tc, test_knows_the_time_of_the_wall);

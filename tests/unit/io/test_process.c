@@ -307,6 +307,27 @@ static int closed_input(void *arg)
     return ACKD_OK;
 }
 
+/* libuv is done with the pipe meanwhile, and not with the child. */
+static int write_again(void *arg)
+{
+    (void)arg;
+    ACKD_PROCESS(process);
+    ACKD_TRY(open_shell("cat; sleep 60", &process));
+    ackd_process_close_input(process);
+    for (int i = 0; i < 8; i++) {
+        ACKD_TRY(ackd_delay(1));
+        TASK_CHECK(ackd_process_write(process, "x", 1) == ACKD_E_CLOSED);
+    }
+    return ACKD_OK;
+}
+
+START_TEST(test_a_closed_input_is_closed_however_often_it_is_written)
+{
+    run(write_again, false);
+    ck_assert_msg(world.code == 0, "%d %s", world.code, world.text);
+}
+END_TEST
+
 START_TEST(test_a_closed_input_is_an_error_and_not_a_signal)
 {
     run(closed_input, _i == 1);
@@ -545,6 +566,7 @@ Suite *test_suite(void)
     tcase_add_test(tc, test_output_can_be_read_after_the_end);
     tcase_add_test(tc, test_a_program_that_is_not_there_is_named);
     tcase_add_loop_test(tc, test_a_closed_input_is_an_error_and_not_a_signal, 0, 2);
+    tcase_add_test(tc, test_a_closed_input_is_closed_however_often_it_is_written);
     tcase_add_test(tc, test_every_await_can_be_cancelled_and_leaves_no_process);
     tcase_add_test(tc, test_a_signal_to_a_group_reaches_the_children_of_the_child);
     tcase_add_test(tc, test_all_that_runs_can_be_killed_before_leaving);

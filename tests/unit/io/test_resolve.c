@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define ACKD_ALLOW_BLOCKING /* it is the name server */
 /*
  * test_resolve - names and addresses. The program brings a getaddrinfo of its own, in which a name
  * server can be silent.
@@ -7,7 +8,7 @@
 
 #include "io/resolve.h"
 
-#include <ackd/error.h>
+#include <ackd/ackd.h>
 #include <arpa/inet.h>
 #include <semaphore.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "client.h"
 #include "main.h"
 #include "peer.h"
+#include "stage.h"
 
 static sem_t name_server; /* a look-up of slow.invalid waits for it */
 
@@ -159,6 +161,152 @@ START_TEST(test_look_ups_that_hang_are_bounded)
 }
 END_TEST
 
+/* What tasks see of it. */
+
+static int resolve_figures(void *arg)
+{
+    struct ackd_address addresses[2];
+    size_t count = 0;
+    (void)arg;
+    ACKD_TRY(ackd_resolve("192.0.2.7", 80, addresses, 2, &count));
+    TASK_CHECK(count == 1 && strcmp(addresses[0].text, "192.0.2.7") == 0);
+    const struct sockaddr_in *four = (const struct sockaddr_in *)addresses[0].socket;
+    TASK_CHECK(four->sin_family == AF_INET && four->sin_port == htons(80));
+    TASK_CHECK(addresses[0].socket_size == sizeof *four);
+    ACKD_TRY(ackd_resolve("2001:db8::1", 443, addresses, 2, &count));
+    TASK_CHECK(count == 1 && strcmp(addresses[0].text, "2001:db8::1") == 0);
+    char long_name[300];
+    memset(long_name, 'x', sizeof long_name);
+    long_name[sizeof long_name - 1] = '\0';
+    TASK_CHECK_CODE(ackd_resolve(long_name, 1, addresses, 2, &count), ACKD_E_INVAL);
+    TASK_CHECK_CODE(ackd_resolve("", 1, addresses, 2, &count), ACKD_E_INVAL);
+    TASK_CHECK_CODE(ackd_resolve(NULL, 1, addresses, 2, &count), ACKD_E_INVAL);
+    TASK_CHECK_CODE(ackd_resolve("192.0.2.7", 1, addresses, 0, &count), ACKD_E_INVAL);
+    return ACKD_OK;
+}
+
+START_TEST(test_figures_are_taken_as_they_are)
+{
+    unsigned before = stage_turns();
+    stage_expect(resolve_figures, NULL);
+    ck_assert_uint_le(stage_turns() - before, 2); /* it never waited */
+}
+END_TEST
+
+static int resolve_several(void *arg)
+{
+    struct ackd_address addresses[8];
+    size_t count = 0;
+    (void)arg;
+    ACKD_TRY(ackd_resolve("several.invalid", 80, addresses, 8, &count));
+    TASK_CHECK(count == 3);
+    TASK_CHECK(strcmp(addresses[0].text, "127.0.0.3") == 0);
+    TASK_CHECK(strcmp(addresses[2].text, "127.0.0.1") == 0);
+    ACKD_TRY(ackd_resolve("several.invalid", 80, addresses, 2, &count));
+    TASK_CHECK(count == 2);
+    TASK_CHECK_CODE(ackd_resolve("none.invalid", 80, addresses, 8, &count), ACKD_E_RESOLVE);
+    TASK_CHECK_TEXT("cannot resolve the host 'none.invalid': Name or");
+    return ACKD_OK;
+}
+
+START_TEST(test_a_task_gets_the_addresses_in_their_order)
+{
+    stage_expect(resolve_several, NULL);
+}
+END_TEST
+
+static int connect_to_several(void *arg)
+{
+    const uint16_t *port = arg;
+    ACKD_TCP(tcp);
+    ACKD_TRY(ackd_tcp_connect("several.invalid", *port, &tcp));
+    TASK_CHECK(strncmp(ackd_tcp_peer(tcp), "127.0.0.1:", 10) == 0);
+    ACKD_TRY(ackd_tcp_write(tcp, "x", 1));
+    ackd_tcp_close(&tcp);
+    uint16_t nobody = peer_free_port();
+    TASK_CHECK_CODE(ackd_tcp_connect("several.invalid", nobody, &tcp), ACKD_E_REFUSED);
+    TASK_CHECK_TEXT("cannot connect to several.invalid:");
+    TASK_CHECK_TEXT(
+        "127.0.0.3: nothing listens there; 127.0.0.2: nothing listens there; 127.0.0.1");
+    return ACKD_OK;
+}
+
+START_TEST(test_a_task_connects_to_the_address_that_answers)
+{
+    struct peer peer;
+    peer_start(&peer, hold, NULL);
+    stage_expect(connect_to_several, &peer.port);
+    peer_stop(&peer);
+}
+END_TEST
+
+static int give_up_the_silent(void *arg)
+{
+    struct ackd_address address;
+    struct ackd_deadline limit;
+    size_t count = 17;
+    (void)arg;
+    ackd_deadline_push(&limit, 20);
+    int code = ackd_resolve("slow.invalid", 80, &address, 1, &count);
+    TASK_CHECK_CODE(ackd_deadline_pop(&limit, code), ACKD_E_TIMEOUT);
+    TASK_CHECK_TEXT("awaiting name slow.invalid");
+    TASK_CHECK(count == 17);
+    return ACKD_OK;
+}
+
+START_TEST(test_a_task_that_is_cancelled_leaves_the_look_up_alone)
+{
+    stage_expect(give_up_the_silent, NULL); /* the loop ends, the look-up hangs on */
+    sem_post(&name_server);
+}
+END_TEST
+
+enum { LOOK_UPS = 40 };
+
+static unsigned looked_up;
+
+static int look_up_slowly(void *arg)
+{
+    struct ackd_address address;
+    size_t count;
+    (void)arg;
+    ACKD_TRY(ackd_resolve("slow.invalid", 80, &address, 1, &count));
+    looked_up++;
+    return ACKD_OK;
+}
+
+static int answer_one_by_one(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < LOOK_UPS; i++) {
+        TASK_CHECK(looked_up <= (unsigned)i);
+        sem_post(&name_server);
+        while (looked_up <= (unsigned)i)
+            ACKD_TRY(ackd_delay(1));
+    }
+    return ACKD_OK;
+}
+
+static int look_up_many(void *arg)
+{
+    (void)arg;
+    ACKD_SCOPE(scope);
+    for (int i = 0; i < LOOK_UPS; i++)
+        ACKD_TRY(ackd_spawn(&scope, look_up_slowly, NULL));
+    ACKD_TRY(ackd_yield());
+    /* One that waits for its turn and gives up changes nothing for the others. */
+    ACKD_TRY(give_up_the_silent(NULL));
+    ACKD_TRY(ackd_spawn(&scope, answer_one_by_one, NULL));
+    return ackd_scope_join(&scope);
+}
+
+START_TEST(test_more_look_ups_than_threads_wait_for_one_another)
+{
+    stage_expect(look_up_many, NULL);
+    ck_assert_uint_eq(looked_up, LOOK_UPS);
+}
+END_TEST
+
 static void start_name_server(void)
 {
     sem_init(&name_server, 0, 0);
@@ -176,6 +324,11 @@ Suite *test_suite(void)
     tcase_add_test(tc, test_a_silent_name_server_is_given_up_in_time_and_holds_up_nothing);
     tcase_add_test(tc, test_closing_while_it_looks_up_calls_nobody);
     tcase_add_test(tc, test_look_ups_that_hang_are_bounded);
+    tcase_add_test(tc, test_figures_are_taken_as_they_are);
+    tcase_add_test(tc, test_a_task_gets_the_addresses_in_their_order);
+    tcase_add_test(tc, test_a_task_connects_to_the_address_that_answers);
+    tcase_add_test(tc, test_a_task_that_is_cancelled_leaves_the_look_up_alone);
+    tcase_add_test(tc, test_more_look_ups_than_threads_wait_for_one_another);
     suite_add_tcase(suite, tc);
     return suite;
 }

@@ -72,6 +72,18 @@ START_TEST(test_keys_are_written_with_dashes)
 }
 END_TEST
 
+START_TEST(a_least_without_a_most_is_a_bound_of_its_own)
+{
+    const struct ackd_option row = ROW(number, INTEGER, .min = 6);
+    const char *const below[] = {"5", NULL}, *const far[] = {"9000000000", NULL};
+    struct state state = {.number = 0};
+    ck_assert_int_eq(option_set(&row, below, false, &state), ACKD_E_CONFIG);
+    ck_assert_ptr_nonnull(strstr(ackd_error_text(ackd_error_current()), "write 6 at least"));
+    ck_assert_int_eq(option_set(&row, far, false, &state), ACKD_OK);
+    ck_assert_int_eq(state.number, 9000000000);
+}
+END_TEST
+
 START_TEST(test_faults_of_a_row_are_named)
 {
     struct ackd_option row = ROW(number, INTEGER);
@@ -171,6 +183,7 @@ Suite *test_suite(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, test_no_table_is_an_empty_one);
     tcase_add_test(tc, test_keys_are_written_with_dashes);
+    tcase_add_test(tc, a_least_without_a_most_is_a_bound_of_its_own);
     tcase_add_test(tc, test_faults_of_a_row_are_named);
     tcase_add_test(tc, test_the_same_key_twice_is_refused);
     tcase_add_test(tc, test_a_table_without_an_end_is_refused);

@@ -121,6 +121,7 @@ START_TEST(test_an_older_descriptor_reads_as_zeros_where_it_ends)
     const struct ackd_consumer *consumer = plugin_consumer(load("smaller", NULL));
     ck_assert_ptr_nonnull(consumer->handle);
     ck_assert_ptr_null(consumer->stop);
+    ck_assert_ptr_null(consumer->run);
     ck_assert_uint_eq(consumer->options[0].size, 0);
 }
 END_TEST
@@ -139,6 +140,7 @@ START_TEST(test_what_is_no_handler_is_refused_with_the_reason)
     refused("tiny", "not made by ACKD_CONSUMER", "4");
     refused("no_handle", "no handle function", ".handle");
     refused("no_name", "no name", ".name");
+    refused("bad_run", "run_failure", "7");
     refused("undefined", "cannot be loaded", "ackd_from_the_future");
     refused("bad_options", "option 'two'", "outside of state_size");
     refused("stack", "executable stack", "noexecstack");

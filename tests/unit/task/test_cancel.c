@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define ACKD_ALLOW_BLOCKING /* threads of its own pause */
 #include <config.h>
 
 #include <pthread.h>

@@ -104,6 +104,66 @@ static int supervise(void *arg)
     return ackd_scope_join(&scope);
 }
 
+static int fail_when_cancelled(void *arg)
+{
+    int code = ackd_delay(500);
+    return code == ACKD_CANCELED ? ackd_fail(*(int *)arg, "while being cancelled") : code;
+}
+
+static int fail_with_suppressed(void *arg)
+{
+    (void)arg;
+    static int codes[] = {ACKD_E_TLS, ACKD_E_EXIT};
+    ACKD_SCOPE(scope);
+    ACKD_TRY(ackd_spawn(&scope, fail_when_cancelled, &codes[0]));
+    ACKD_TRY(ackd_spawn(&scope, delay_and_note, MS(500)));
+    ACKD_TRY(ackd_spawn(&scope, fail_after, MS(5)));
+    ACKD_TRY(ackd_spawn(&scope, fail_when_cancelled, &codes[1]));
+    return ackd_scope_join(&scope);
+}
+
+START_TEST(rule_s2_later_failures_are_attached_and_cancellations_are_not)
+{
+    ck_assert_int_eq(world_run(fail_with_suppressed, NULL), ACKD_E_REFUSED);
+    ck_assert_str_eq(ackd_error_text(world.end.error), "after 5 ms");
+    ck_assert_uint_eq(ackd_error_child_count(world.end.error), 2);
+    ck_assert_uint_eq(world_counts().cancelled, 1);
+    bool tls = false, exited = false;
+    for (size_t i = 0; i < 2; i++) {
+        int code = ackd_error_code(ackd_error_child(world.end.error, i));
+        tls = tls || code == ACKD_E_TLS;
+        exited = exited || code == ACKD_E_EXIT;
+    }
+    ck_assert(tls && exited);
+}
+END_TEST
+
+static int supervise_and_read(void *arg)
+{
+    (void)arg;
+    const struct ackd_task_options options = {.name = "child"};
+    struct ackd_task *tasks[2];
+    ACKD_SCOPE_SUPERVISED(scope);
+    ACKD_TRY(ackd_spawn_task(&scope, fail_after, MS(5), &options, &tasks[0]));
+    ACKD_TRY(ackd_spawn_task(&scope, fail_after, MS(6), &options, &tasks[1]));
+    ACKD_TRY(ackd_scope_join(&scope));
+    ck_assert_int_eq(ackd_error_code(ackd_task_error(tasks[0])), ACKD_E_REFUSED);
+    ck_assert_str_eq(ackd_error_task_name(ackd_task_error(tasks[0])), "child");
+    ck_assert_uint_eq(ackd_error_task_id(ackd_task_error(tasks[0])), ackd_task_id(tasks[0]));
+    ck_assert_str_eq(ackd_error_function(ackd_task_error(tasks[0])), "fail_after");
+    ackd_task_unref(tasks[0]);
+    ackd_task_unref(tasks[1]);
+    return ACKD_OK;
+}
+
+START_TEST(rule_s3_a_failure_that_was_read_is_not_reported)
+{
+    ck_assert_int_eq(world_run(supervise_and_read, NULL), ACKD_OK);
+    ck_assert_uint_eq(world_logged("unobserved-failure"), 1);
+    ck_assert_uint_eq(world_logged("after 6 ms"), 1);
+}
+END_TEST
+
 START_TEST(rule_s3_a_supervised_child_disturbs_nobody_and_is_reported)
 {
     ck_assert_int_eq(world_run(supervise, NULL), ACKD_OK);
@@ -282,6 +342,40 @@ START_TEST(rule_s8_children_take_the_context_in_which_their_scope_was_opened)
 }
 END_TEST
 
+static int spawn_from_within_a_limit(void *arg)
+{
+    struct ackd_deadline deadline;
+    struct ackd_scope **scope = arg;
+    ackd_deadline_push(&deadline, 30);
+    int code = ackd_spawn(*scope, delay_and_note, MS(50));
+    return ackd_deadline_pop(&deadline, code);
+}
+
+static int spawn_in_foreign_context(void *arg)
+{
+    (void)arg;
+    ACKD_SCOPE(outer);
+    struct ackd_scope *scope = &outer;
+    struct ackd_shield shield;
+    ACKD_TRY(ackd_shield_push(&shield, 100));
+    ACKD_TRY(ackd_spawn(&outer, delay_and_note, MS(40))); /* the shield is not its own */
+    ackd_shield_pop(&shield);
+    ACKD_TRY(ackd_spawn(&outer, spawn_from_within_a_limit, &scope));
+    ACKD_TRY(ackd_delay(10));
+    ackd_scope_cancel(&outer, ACKD_CANCEL_REQUESTED);
+    ck_assert_int_eq(ackd_scope_join(&outer), ACKD_CANCELED);
+    ck_assert_int_eq(ackd_awaited_reason(), ACKD_CANCEL_REQUESTED);
+    return ACKD_OK;
+}
+
+START_TEST(rule_s8_neither_shields_nor_limits_of_who_spawns_are_taken_over)
+{
+    ck_assert_int_eq(world_run(spawn_in_foreign_context, NULL), ACKD_OK);
+    ck_assert_str_eq(order, "cc");
+    ck_assert_uint_eq(world.now_ns, (1000 + 0) * NS_PER_S + 10 * NS_PER_MS);
+}
+END_TEST
+
 static int use_copy(void *arg)
 {
     (void)arg;
@@ -376,7 +470,9 @@ Suite *test_suite(void)
     tcase_add_checked_fixture(tc, reset, world_free);
     tcase_add_test(tc, rule_s1_a_block_is_left_after_its_children);
     tcase_add_test(tc, rule_s2_the_first_failure_stops_the_others_and_is_the_result);
+    tcase_add_test(tc, rule_s2_later_failures_are_attached_and_cancellations_are_not);
     tcase_add_test(tc, rule_s3_a_supervised_child_disturbs_nobody_and_is_reported);
+    tcase_add_test(tc, rule_s3_a_failure_that_was_read_is_not_reported);
     tcase_add_test(tc, rule_s4_the_parents_failure_comes_first);
     tcase_add_test(tc, a_body_stopped_by_its_childs_failure_ends_with_that_failure);
     tcase_add_test(tc, a_failure_that_a_scope_kept_and_nobody_read_is_reported);
@@ -384,6 +480,7 @@ Suite *test_suite(void)
     tcase_add_test(tc, rule_s6_join_waits_for_children_spawned_by_children);
     tcase_add_test(tc, rule_s7_an_outer_request_reaches_the_innermost_calls_first);
     tcase_add_test(tc, rule_s8_children_take_the_context_in_which_their_scope_was_opened);
+    tcase_add_test(tc, rule_s8_neither_shields_nor_limits_of_who_spawns_are_taken_over);
     tcase_add_test(tc, rule_s9_a_copy_of_a_scope_is_refused);
     tcase_add_test(tc, rule_s10_a_hundred_levels_unwind_at_once);
     tcase_add_test(tc, rule_s11_nothing_lives_after_the_root_ended);

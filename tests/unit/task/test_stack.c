@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <config.h>
 
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +21,7 @@
 #include "task/engine.h"
 #include "task/sanitizer.h"
 #include "task/task.h"
+#include "unguarded.h"
 #include "world.h"
 
 enum { PAGE = 4096, OUTPUT_SIZE = 65536 };
@@ -141,6 +145,16 @@ START_TEST(rule_k2_one_large_frame_does_not_jump_over_the_guard)
 }
 END_TEST
 
+/* The first touch is far below the guard: memory of others, or of nobody. */
+START_TEST(rule_k2_built_without_the_flag_it_does_jump)
+{
+    if (!faults_are_ours())
+        return;
+    run_in_child(unguarded_use_large_local, 65536, guards[_i], NULL);
+    ck_assert_msg(strstr(outcome.output, "overflowed") == NULL, "%s", outcome.output);
+}
+END_TEST
+
 static void take_fault(int number)
 {
     static const char text[] = "mine\n";
@@ -165,6 +179,9 @@ START_TEST(rule_k3_an_ordinary_fault_goes_to_the_handler_that_was_there)
     ck_assert(WIFSIGNALED(outcome.status));
     ck_assert_int_eq(WTERMSIG(outcome.status), SIGSEGV);
     ck_assert_ptr_null(strstr(outcome.output, "overflowed"));
+    const char *said = strstr(outcome.output, "ackd: fatal: signal 11 at address 0x");
+    ck_assert_msg(said != NULL, "%s", outcome.output);
+    ck_assert_ptr_nonnull(strstr(said, " in task #1 'root'\n"));
 }
 END_TEST
 
@@ -234,6 +251,91 @@ START_TEST(rule_k4_more_tasks_than_mappings_are_refused_with_the_value_to_set)
     ck_assert_int_eq(scheduler_new(&options, &scheduler), ACKD_OK);
     scheduler_free(&scheduler);
     world_free();
+}
+END_TEST
+
+/* Of the tasks that a loop can be started for, 30,000 fit under the kernel's own bound of mappings;
+ * 40,000 do not, and the value that is told does. */
+START_TEST(rule_k4_thirty_thousand_start_with_mprotect_and_forty_thousand_do_not)
+{
+    enum { KERNELS_OWN = 65530 };
+    struct scheduler_options options = {.tasks_max = 40000, .guard = STACK_GUARD_MPROTECT};
+    struct scheduler *scheduler = NULL;
+    FILE *file = fopen("/proc/sys/vm/max_map_count", "re");
+    unsigned long max = 0;
+    if (file == NULL || fscanf(file, "%lu", &max) != 1 || max != KERNELS_OWN) {
+        if (file != NULL)
+            fclose(file);
+        return;
+    }
+    fclose(file);
+    world_new_with((struct scheduler_options){.tasks_max = 16});
+    options.now_ns = world.scheduler->now;
+    ck_assert_int_eq(scheduler_new(&options, &scheduler), ACKD_E_INVAL);
+    const char *told = strstr(ackd_error_text(ackd_error_current()), "vm.max_map_count=");
+    ck_assert_ptr_nonnull(told);
+    unsigned long needed = strtoul(told + strlen("vm.max_map_count="), NULL, 10);
+    ck_assert_uint_ge(needed, 80000);
+    ck_assert_uint_le(needed, 90000);
+    world_free();
+    if (SANITIZER_THREAD || SANITIZER_ADDRESS || RUNNING_ON_VALGRIND)
+        return; /* which have mappings of their own */
+    unsigned long many = test_scale(30000);
+    world_new_with((struct scheduler_options){.tasks_max = 30000, .guard = STACK_GUARD_MPROTECT});
+    for (unsigned long i = 0; i < many; i++)
+        world_spawn(wait_a_second, NULL);
+    world_settle();
+    ck_assert_uint_eq(world_counts().stacks_live, many);
+    world_run_all();
+    ck_assert_uint_eq(world_counts().succeeded, many);
+    world_free();
+}
+END_TEST
+
+/* Where guards take no mapping of their own, the kernel's bound of them is none of tasks. */
+static bool many_fit(void)
+{
+    struct stack_pool pool;
+    int code = stack_pool_init(&pool, STACK_GUARD_REGION, 100000, 0);
+    if (code != ACKD_OK) {
+        error_ignore(code);
+        return false;
+    }
+    stack_pool_fini(&pool);
+    return sysconf(_SC_AVPHYS_PAGES) > (2l << 30) / PAGE;
+}
+
+START_TEST(rule_k4_a_hundred_thousand_park_behind_guard_regions)
+{
+    unsigned long many = test_scale(100000);
+    if (SANITIZER_THREAD || SANITIZER_ADDRESS || RUNNING_ON_VALGRIND)
+        many = 1000;
+    world_new_with((struct scheduler_options){.tasks_max = 100000, .guard = STACK_GUARD_REGION});
+    size_t before = resident_bytes();
+    unsigned mappings_before = mappings();
+    for (unsigned long i = 0; i < many; i++)
+        world_spawn(wait_a_second, NULL);
+    world_settle();
+    ck_assert_uint_eq(world_counts().stacks_live, many);
+    if (faults_are_ours()) {
+        ck_assert_uint_le(mappings(), mappings_before + 200);
+#ifndef SWITCH_UCONTEXT /* whose contexts are a kilobyte each */
+        ck_assert_uint_le(resident_bytes() - before, many * 8192);
+#endif
+    }
+    (void)before;
+    (void)mappings_before;
+    world_run_all();
+    ck_assert_uint_eq(world_counts().succeeded, many);
+    ck_assert_uint_eq(world_counts().stacks_cached, 256);
+    world_free();
+}
+END_TEST
+
+/* In the place of the above, so that its name says why. */
+START_TEST(rule_k4_a_hundred_thousand_skipped_for_want_of_kernel_or_memory)
+{
+    ck_assert(!many_fit());
 }
 END_TEST
 
@@ -342,7 +444,7 @@ static void count_signal(int number)
 #pragma GCC diagnostic ignored "-Wframe-larger-than="
 static int raise_deep(void *arg)
 {
-    volatile char used[46 * 1024];
+    volatile char used[50 * 1024];
     memset((char *)(uintptr_t)used, 1, sizeof used);
     raise(SIGUSR1);
     (void)arg;
@@ -357,6 +459,47 @@ START_TEST(rule_k8_a_signal_on_a_small_stack_does_no_harm)
     signal(SIGUSR1, count_signal);
     ck_assert_int_eq(world_run(raise_deep, NULL), ACKD_OK);
     ck_assert_int_eq(signals, 1);
+    world_free();
+}
+END_TEST
+
+static atomic_bool shower_over;
+
+static void *shower(void *thread)
+{
+    while (!atomic_load(&shower_over)) {
+        pthread_kill(*(pthread_t *)thread, SIGUSR1);
+        sched_yield();
+    }
+    return NULL;
+}
+
+static int go_up_and_down(void *arg)
+{
+    (void)arg;
+    unsigned long most = test_scale(20000);
+    for (unsigned long i = 0; i < most || (signals < 100 && i < 1000000); i++) {
+        test_that(go_down(i % 13 * PAGE) == 1); /* up to 50 KiB */
+        if (i % 16 == 0)
+            ACKD_TRY(ackd_yield());
+    }
+    return ACKD_OK;
+}
+
+START_TEST(rule_k8_nor_do_signals_at_any_moment)
+{
+    pthread_t own = pthread_self(), thread;
+    new_world(64 * 1024, guards[_i]);
+    signals = 0;
+    atomic_store(&shower_over, false);
+    signal(SIGUSR1, count_signal);
+    ck_assert_int_eq(pthread_create(&thread, NULL, shower, &own), 0);
+    world_spawn(go_up_and_down, NULL);
+    ck_assert_int_eq(world_run(go_up_and_down, NULL), ACKD_OK);
+    atomic_store(&shower_over, true);
+    pthread_join(thread, NULL);
+    if (!SANITIZER_THREAD) /* which keeps them back for a better moment */
+        ck_assert_int_ge(signals, 100);
     world_free();
 }
 END_TEST
@@ -409,14 +552,21 @@ Suite *test_suite(void)
     tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, rule_k1_endless_recursion_is_reported_with_its_task, 0, 2);
     tcase_add_loop_test(tc, rule_k2_one_large_frame_does_not_jump_over_the_guard, 0, 2);
+    tcase_add_loop_test(tc, rule_k2_built_without_the_flag_it_does_jump, 0, 2);
     tcase_add_test(tc, rule_k3_an_ordinary_fault_goes_to_the_handler_that_was_there);
     tcase_add_loop_test(tc, rule_k4_ten_thousand_parked_tasks_are_small, 0, 2);
     tcase_add_test(tc, rule_k4_more_tasks_than_mappings_are_refused_with_the_value_to_set);
+    tcase_add_test(tc, rule_k4_thirty_thousand_start_with_mprotect_and_forty_thousand_do_not);
+    if (many_fit())
+        tcase_add_test(tc, rule_k4_a_hundred_thousand_park_behind_guard_regions);
+    else
+        tcase_add_test(tc, rule_k4_a_hundred_thousand_skipped_for_want_of_kernel_or_memory);
     tcase_add_loop_test(tc, rule_k5_no_more_stacks_are_kept_than_asked, 0, 2);
     tcase_add_test(tc, rule_k6_memory_of_deep_stacks_is_given_back);
     tcase_add_loop_test(tc, rule_k7_the_high_water_mark_is_within_a_page_of_the_truth, 0, 2);
     tcase_add_loop_test(tc, rule_k7_three_quarters_are_warned_about_once_for_each_name, 0, 2);
     tcase_add_loop_test(tc, rule_k8_a_signal_on_a_small_stack_does_no_harm, 0, 2);
+    tcase_add_loop_test(tc, rule_k8_nor_do_signals_at_any_moment, 0, 2);
     tcase_add_test(tc, tasks_have_stacks_of_the_size_they_ask_for);
     tcase_add_test(tc, new_tasks_follow_one_another_on_one_stack);
     suite_add_tcase(suite, tc);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/list.h"
 #include "base/timer.h"
 #include "world.h"
 
@@ -184,6 +185,38 @@ START_TEST(rule_t5_a_completed_task_can_be_awaited_again)
 }
 END_TEST
 
+static int await_of_a_scope_that_is_gone(void *arg)
+{
+    struct family *family = arg;
+    {
+        ACKD_SCOPE_SUPERVISED(scope);
+        ACKD_TRY(ackd_spawn_task(&scope, fail_with_text, NULL, &child_options, &family->child));
+    }
+    return ACKD_OK;
+}
+
+static int await_and_let_go(void *arg)
+{
+    struct family *family = arg;
+    family->code = ackd_await(family->child);
+    family->errors[0] = ackd_error_ref(ackd_error_current());
+    ackd_task_unref(family->child);
+    return ACKD_OK;
+}
+
+START_TEST(rule_t5_also_when_its_scope_and_its_parent_are_gone)
+{
+    struct family family = {0};
+    ck_assert_int_eq(world_run(await_of_a_scope_that_is_gone, &family), ACKD_OK);
+    world_pass_ms(3600 * 1000);
+    ck_assert_int_eq(world_run(await_and_let_go, &family), ACKD_OK);
+    ck_assert_int_eq(family.code, ACKD_E_NOT_FOUND);
+    ck_assert_str_eq(ackd_error_text(family.errors[0]), "no such order");
+    ackd_error_unref(family.errors[0]);
+    ck_assert_uint_eq(world_logged("unobserved-failure"), 0);
+}
+END_TEST
+
 static int await_and_flag(void *arg)
 {
     struct family *family = arg;
@@ -274,7 +307,7 @@ static int canceled_for_nothing(void *arg)
 START_TEST(rule_t9_canceled_when_nothing_was_is_a_failure)
 {
     ck_assert_int_eq(world_run(canceled_for_nothing, NULL), ACKD_E_BAD_RETURN);
-    ck_assert_ptr_nonnull(strstr(world.end.text, "nobody had cancelled it"));
+    ck_assert_ptr_nonnull(strstr(world.end.text, "nobody had cancelled it: if that is the -1"));
     ck_assert_ptr_nonnull(strstr(world.end.text, "the deeper reason"));
     ck_assert_int_eq(world.end.reason, ACKD_CANCEL_NONE);
 }
@@ -418,7 +451,14 @@ START_TEST(rule_e5_an_error_outlives_its_task_while_a_handle_is_held)
     ck_assert_str_eq(ackd_error_text(error), "no such order");
     ck_assert_str_eq(ackd_error_task_name(error), "child");
     ck_assert_uint_eq(ackd_error_task_id(error), ackd_task_id(family.child));
-    ackd_task_unref(family.child);
+    error = ackd_error_ref(error);
+    ackd_task_unref(family.child); /* the task is no more */
+    for (int i = 0; i < 100; i++)
+        ck_assert_int_eq(world_run(succeed, NULL), ACKD_OK); /* its memory serves others */
+    ck_assert_str_eq(ackd_error_text(error), "no such order");
+    ck_assert_str_eq(ackd_error_task_name(error), "child");
+    ck_assert_str_eq(ackd_error_function(error), "fail_with_text");
+    ackd_error_unref(error); /* the last one: LSan and Valgrind look */
     ck_assert_uint_eq(world_logged("unobserved-failure"), 0);
 }
 END_TEST
@@ -491,6 +531,34 @@ START_TEST(a_root_without_children_ends_in_one_turn)
 }
 END_TEST
 
+struct posted {
+    struct scheduler_post post;
+    char letter;
+    bool in_task;
+};
+
+static void posted_run(struct scheduler_post *post)
+{
+    struct posted *posted = LIST_ITEM(post, posted, post);
+    posted->in_task = ackd_task_current() != NULL;
+    note(posted->letter);
+}
+
+START_TEST(posted_calls_are_made_in_order_outside_of_tasks)
+{
+    struct posted posted[] = {{{NULL, posted_run}, 'a', true},
+                              {{NULL, posted_run}, 'b', true},
+                              {{NULL, posted_run}, 'c', true}};
+    for (size_t i = 0; i < 3; i++)
+        scheduler_post(world.scheduler, &posted[i].post);
+    ck_assert_uint_eq(atomic_load(&world.wakes), 1);
+    ck_assert_str_eq(order, "");
+    world_settle();
+    ck_assert_str_eq(order, "abc");
+    ck_assert(!posted[0].in_task && !posted[2].in_task);
+}
+END_TEST
+
 START_TEST(roots_delay_side_by_side)
 {
     world_spawn(delay_and_note, LETTER('5'));
@@ -512,6 +580,7 @@ Suite *test_suite(void)
     tcase_add_test(tc, rule_t3_a_terminal_state_never_changes);
     tcase_add_test(tc, rule_t4_all_awaiters_get_the_same_in_the_order_they_came);
     tcase_add_test(tc, rule_t5_a_completed_task_can_be_awaited_again);
+    tcase_add_test(tc, rule_t5_also_when_its_scope_and_its_parent_are_gone);
     tcase_add_test(tc, rule_t6_completing_never_runs_an_awaiter_inside);
     tcase_add_test(tc, rule_t7_what_it_returns_is_how_it_ends);
     tcase_add_test(tc, rule_t8_canceled_under_a_cancelled_token_is_cancelled);
@@ -526,6 +595,7 @@ Suite *test_suite(void)
     tcase_add_test(tc, names_are_copied_and_cut);
     tcase_add_test(tc, a_visit_tells_what_each_task_waits_for);
     tcase_add_test(tc, a_root_without_children_ends_in_one_turn);
+    tcase_add_test(tc, posted_calls_are_made_in_order_outside_of_tasks);
     tcase_add_test(tc, roots_delay_side_by_side);
     suite_add_tcase(suite, tc);
     return suite;

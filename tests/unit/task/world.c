@@ -3,11 +3,18 @@
 
 #include "world.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
+#ifdef HAVE_VALGRIND_VALGRIND_H
+#include <valgrind/valgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#endif
 
 #include "base/log.h"
 #include "base/timer.h"
+#include "task/sanitizer.h"
 
 struct world world;
 
@@ -143,6 +150,18 @@ int world_run(ackd_task_fn *fn, void *arg)
     world_run_all();
     ck_assert_uint_gt(world.ends, ends);
     return world.end.code;
+}
+
+long world_resident_pages(void)
+{
+    long size = 0, resident = 0;
+    if (SANITIZER_ADDRESS || SANITIZER_THREAD || RUNNING_ON_VALGRIND)
+        return 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(fscanf(file, "%ld %ld", &size, &resident), 2);
+    fclose(file);
+    return resident;
 }
 
 unsigned world_logged(const char *text)

@@ -56,6 +56,8 @@ void world_pass_ms(uint64_t ms);
 int world_run(ackd_task_fn *fn, void *arg);
 
 struct scheduler_counts world_counts(void);
+/* Pages of memory in use; 0 where a sanitizer or Valgrind keeps what is let go. */
+long world_resident_pages(void);
 /* How often @text is in the log. */
 unsigned world_logged(const char *text);
 
