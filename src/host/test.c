@@ -138,11 +138,13 @@ size_t ackd_test_dump(const struct ackd_test *test, char *text, size_t size)
 static int test_run_until(struct ackd_test *test, const bool *done, const char *what)
 {
     uint64_t until_ns = test->now_ns + TEST_LONG_NS;
-    do {
-        test_run_ready(test);
+    for (bool more = true;; more = test_step(test, until_ns, true)) {
+        test_run_ready(test); /* also what is due at the very end */
         if (*done)
             return ACKD_OK;
-    } while (test_step(test, until_ns, true));
+        if (!more)
+            break;
+    }
     char tasks[2048];
     ackd_test_dump(test, tasks, sizeof tasks);
     if (scheduler_is_deadlocked(test_scheduler(test)))

@@ -179,6 +179,14 @@ START_TEST(an_hour_takes_no_time)
 }
 END_TEST
 
+START_TEST(what_is_due_at_the_very_end_of_the_patience_is_in_time)
+{
+    struct ackd_test_outcome outcome = outcome_of("wait"); /* an hour, as long as the test waits */
+    ck_assert_int_eq(outcome.verdict, ACKD_VERDICT_DONE);
+    ck_assert_uint_eq(outcome.took_ms, 3600000);
+}
+END_TEST
+
 START_TEST(verdicts_are_those_of_the_daemon)
 {
     struct ackd_test_outcome outcome = outcome_of("fail");
@@ -422,6 +430,7 @@ Suite *test_suite(void)
     tcase_add_checked_fixture(tc, begin, end);
     tcase_add_test(tc, the_state_is_filled_in_and_start_has_run);
     tcase_add_test(tc, an_hour_takes_no_time);
+    tcase_add_test(tc, what_is_due_at_the_very_end_of_the_patience_is_in_time);
     tcase_add_test(tc, verdicts_are_those_of_the_daemon);
     tcase_add_test(tc, a_failure_that_nobody_looked_at_is_counted);
     tcase_add_test(tc, headers_arrive);
