@@ -65,7 +65,7 @@ void dispatch_delivery(struct consumer *consumer, struct delivery *delivery)
 }
 
 /* The loop with the fewest of this consumer's messages. */
-static struct station *dispatch_station(struct consumer *consumer)
+struct station *dispatch_station(struct consumer *consumer)
 {
     struct station *least = &consumer->stations[0];
     for (size_t i = 1; i < consumer->station_count; i++) {
@@ -75,16 +75,31 @@ static struct station *dispatch_station(struct consumer *consumer)
     return least;
 }
 
+struct job *dispatch_take(struct consumer *consumer)
+{
+    struct list *queued = &consumer->jobs[JOB_QUEUED];
+    if (consumer->stopping || consumer->running >= consumer->config->concurrency ||
+        list_empty(queued))
+        return NULL;
+    struct job *job = LIST_ITEM(queued->next, job, node);
+    consumer_move(consumer, job, JOB_RUNNING);
+    consumer->running++;
+    metric_store(&consumer->metrics, METRIC_handlers_running, consumer->running);
+    return job;
+}
+
+void dispatch_give_back(struct consumer *consumer, struct job *job)
+{
+    ackd_assert(job->state == JOB_RUNNING || job->state == JOB_ABANDONED); /* Q1 */
+    ackd_assert(consumer->running > 0);
+    consumer->running--;
+    metric_store(&consumer->metrics, METRIC_handlers_running, consumer->running);
+}
+
 void dispatch_go_on(struct consumer *consumer)
 {
-    if (consumer->stopping)
-        return;
-    struct list *queued = &consumer->jobs[JOB_QUEUED];
-    while (consumer->running < consumer->config->concurrency && !list_empty(queued)) {
-        struct job *job = LIST_ITEM(queued->next, job, node);
-        consumer_move(consumer, job, JOB_RUNNING);
-        consumer->running++;
-        metric_store(&consumer->metrics, METRIC_handlers_running, consumer->running);
+    struct job *job;
+    while ((job = dispatch_take(consumer)) != NULL) {
         job->station = dispatch_station(consumer);
         job->station->running++;
         runner_send(job->station->runner, &job->crossing);

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* dispatch - what starts when: deliveries into slots. */
+/*
+ * dispatch - what starts when: deliveries into slots.
+ *
+ *   Q1  A message runs only between dispatch_take and dispatch_give_back, which come in pairs.
+ */
 #ifndef ACKD_HOST_DISPATCH_H
 #define ACKD_HOST_DISPATCH_H
 
@@ -9,5 +13,15 @@
 void dispatch_delivery(struct consumer *consumer, struct delivery *delivery);
 /* Start what has a slot, in order. */
 void dispatch_go_on(struct consumer *consumer);
+
+/*
+ * Take the next message that may start, with all that it needs to run: a slot of its consumer, its
+ * key, the rate and every limit. It is RUNNING, and the caller's to send; NULL: none may, for now.
+ */
+struct job *dispatch_take(struct consumer *consumer);
+/* What dispatch_take took for @job is free again: it has come back, or was never sent. */
+void dispatch_give_back(struct consumer *consumer, struct job *job);
+/* Where the next of its messages, or batches of messages, should run. */
+struct station *dispatch_station(struct consumer *consumer);
 
 #endif

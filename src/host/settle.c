@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "host/dead_letter.h"
+#include "host/dispatch.h"
 #include "host/host.h"
 #include "host/report.h"
 
@@ -193,12 +194,9 @@ void settle_flush(struct consumer *consumer)
 
 void settle_verdict(struct consumer *consumer, struct job *job)
 {
-    ackd_assert(job->state == JOB_RUNNING || job->state == JOB_ABANDONED);
-    ackd_assert(consumer->running > 0);
     ackd_assert(job->station->running > 0);
-    consumer->running--;
-    metric_store(&consumer->metrics, METRIC_handlers_running, consumer->running);
     job->station->running--;
+    dispatch_give_back(consumer, job);
     if (job->state == JOB_ABANDONED) {
         /* Answered for at the hard limit; its memory was needed until that answer is written. */
         settle_flush(consumer);
