@@ -155,16 +155,60 @@ int channel_confirm_select(struct connection *connection, uint16_t number)
     return ACKD_OK;
 }
 
-int channel_consume(struct connection *connection, uint16_t number, const char *queue,
-                    const char *consumer_tag)
+/* @field as an entry of a table; *ret_size: bytes that it will have at most. */
+static int channel_entry(const struct channel_field *field, amqp_table_entry_t *entry,
+                         size_t *ret_size)
 {
+    ACKD_TRY(method_string(field->key, "argument", &entry->key));
+    *ret_size = entry->key.len + 10;
+    switch (field->kind) {
+    case CHANNEL_TEXT:
+        entry->value.kind = AMQP_FIELD_KIND_UTF8;
+        entry->value.value.bytes = amqp_cstring_bytes(field->text);
+        *ret_size += entry->value.value.bytes.len;
+        break;
+    case CHANNEL_INTEGER:
+        entry->value.kind = AMQP_FIELD_KIND_I64;
+        entry->value.value.i64 = field->number;
+        break;
+    case CHANNEL_BOOLEAN:
+        entry->value.kind = AMQP_FIELD_KIND_BOOLEAN;
+        entry->value.value.boolean = field->number != 0;
+        break;
+    case CHANNEL_TIMESTAMP:
+        entry->value.kind = AMQP_FIELD_KIND_TIMESTAMP;
+        entry->value.value.u64 = (uint64_t)field->number;
+        break;
+    }
+    return ACKD_OK;
+}
+
+int channel_consume(struct connection *connection, uint16_t number, const char *queue,
+                    const char *consumer_tag, const struct channel_terms *terms)
+{
+    static const struct channel_terms none = {.argument_count = 0};
     struct channel *channel = channel_find(connection, number);
     if (channel == NULL)
         return channel_not_open(connection, number);
-    amqp_basic_consume_t method = {0};
+    if (terms == NULL)
+        terms = &none;
+    amqp_table_entry_t entries[CHANNEL_FIELDS_MAX];
+    size_t room = METHOD_ROOM;
+    if (terms->argument_count > CHANNEL_FIELDS_MAX)
+        return ackd_fail(ACKD_E_INVAL, "%zu arguments for consuming %s, at most %d",
+                         terms->argument_count, queue, CHANNEL_FIELDS_MAX);
+    for (size_t i = 0; i < terms->argument_count; i++) {
+        size_t size = 0;
+        ACKD_TRY(channel_entry(&terms->arguments[i], &entries[i], &size));
+        room += size;
+    }
+    amqp_basic_consume_t method = {
+        .exclusive = terms->exclusive,
+        .arguments = {.num_entries = (int)terms->argument_count, .entries = entries},
+    };
     ACKD_TRY(method_string(queue, "queue", &method.queue));
     ACKD_TRY(method_string(consumer_tag, "consumer tag", &method.consumer_tag));
-    ACKD_TRY(channel_write(connection, number, AMQP_BASIC_CONSUME_METHOD, &method));
+    ACKD_TRY(method_write(&connection->output, number, AMQP_BASIC_CONSUME_METHOD, &method, room));
     channel->requests[REQUEST_CONSUME]++;
     return ACKD_OK;
 }

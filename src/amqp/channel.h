@@ -24,8 +24,26 @@ ACKD_MUST_CHECK int channel_close(struct connection *connection, uint16_t channe
                                   const char *text);
 ACKD_MUST_CHECK int channel_qos(struct connection *connection, uint16_t channel, uint16_t prefetch);
 ACKD_MUST_CHECK int channel_confirm_select(struct connection *connection, uint16_t channel);
+
+/* One argument of a subscription, of the type that the broker wants. */
+enum channel_field_kind { CHANNEL_TEXT, CHANNEL_INTEGER, CHANNEL_BOOLEAN, CHANNEL_TIMESTAMP };
+struct channel_field {
+    const char *key;
+    enum channel_field_kind kind;
+    const char *text; /* of CHANNEL_TEXT */
+    int64_t number;   /* of the others; of a timestamp the seconds since 1970 */
+};
+enum { CHANNEL_FIELDS_MAX = 16 };
+/* How to subscribe. */
+struct channel_terms {
+    bool exclusive; /* nobody else may consume the queue */
+    const struct channel_field *arguments;
+    size_t argument_count; /* at most CHANNEL_FIELDS_MAX, else ACKD_E_INVAL */
+};
+/* @terms: NULL for none. */
 ACKD_MUST_CHECK int channel_consume(struct connection *connection, uint16_t channel,
-                                    const char *queue, const char *consumer_tag);
+                                    const char *queue, const char *consumer_tag,
+                                    const struct channel_terms *terms);
 ACKD_MUST_CHECK int channel_cancel(struct connection *connection, uint16_t channel,
                                    const char *consumer_tag);
 

@@ -176,7 +176,8 @@ static void subscription_subscribe(struct subscription *subscription)
     snprintf(subscription->tag, sizeof subscription->tag, "ackd.%.200s.%u",
              subscription->options.name, subscription->tags);
     int code = channel_consume(subscription_connection(subscription), subscription->channel.number,
-                               subscription->options.queue, subscription->tag);
+                               subscription->options.queue, subscription->tag,
+                               &subscription->options.terms);
     subscription_step(subscription, SUBSCRIPTION_SUBSCRIBING, code);
 }
 

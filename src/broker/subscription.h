@@ -49,6 +49,7 @@ struct subscription_options {
     const char *name; /* the consumer's, for tags */
     const char *queue;
     uint16_t prefetch;
+    struct channel_terms terms; /* its arguments are borrowed: they are sent at each subscribing */
     const struct subscription_events *events;
     void *arg;
 };

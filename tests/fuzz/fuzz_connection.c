@@ -121,7 +121,7 @@ static void log_in(struct connection *connection)
             say(connection, channel, AMQP_CHANNEL_OPEN_OK_METHOD, &channel_open_ok);
     }
     FUZZ_MUST(channel_qos(connection, 1, 10) == ACKD_OK);
-    FUZZ_MUST(channel_consume(connection, 1, "q", "t") == ACKD_OK);
+    FUZZ_MUST(channel_consume(connection, 1, "q", "t", NULL) == ACKD_OK);
     FUZZ_MUST(channel_cancel(connection, 1, "t") == ACKD_OK);
     FUZZ_MUST(channel_confirm_select(connection, 2) == ACKD_OK);
     FUZZ_MUST(channel_declare_queue(connection, 2, "q", true, NULL, 0) == ACKD_OK);

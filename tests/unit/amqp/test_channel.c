@@ -97,7 +97,7 @@ START_TEST(test_requests_are_as_asked)
     ck_assert_uint_eq(qos->prefetch_count, 250);
     ck_assert_uint_eq(qos->prefetch_size, 0);
     ck_assert_int_eq(qos->global, 0);
-    ck_assert_int_eq(channel_consume(server.connection, 1, "orders", "tag-1"), ACKD_OK);
+    ck_assert_int_eq(channel_consume(server.connection, 1, "orders", "tag-1", NULL), ACKD_OK);
     const amqp_basic_consume_t *consume = server_read(&server, 1, AMQP_BASIC_CONSUME_METHOD);
     ck_assert_mem_eq(consume->queue.bytes, "orders", 6);
     ck_assert_mem_eq(consume->consumer_tag.bytes, "tag-1", 5);
@@ -116,6 +116,39 @@ START_TEST(test_requests_are_as_asked)
 }
 END_TEST
 
+START_TEST(test_terms_of_a_subscription_are_as_asked)
+{
+    static const struct channel_field arguments[] = {
+        {.key = "x-stream-offset", .kind = CHANNEL_TEXT, .text = "first"},
+        {.key = "x-priority", .kind = CHANNEL_INTEGER, .number = -7},
+        {.key = "x-flag", .kind = CHANNEL_BOOLEAN, .number = 1},
+        {.key = "x-when", .kind = CHANNEL_TIMESTAMP, .number = 1600000000}};
+    struct channel_terms terms = {.exclusive = true, .arguments = arguments, .argument_count = 4};
+    begin();
+    ck_assert_int_eq(channel_consume(server.connection, 1, "q", "t", &terms), ACKD_OK);
+    const amqp_basic_consume_t *consume = server_read(&server, 1, AMQP_BASIC_CONSUME_METHOD);
+    ck_assert_int_eq(consume->exclusive, 1);
+    ck_assert_int_eq(consume->arguments.num_entries, 4);
+    const amqp_table_entry_t *entries = consume->arguments.entries;
+    ck_assert_int_eq(entries[0].value.kind, AMQP_FIELD_KIND_UTF8);
+    ck_assert_mem_eq(entries[0].value.value.bytes.bytes, "first", 5);
+    ck_assert_mem_eq(entries[1].key.bytes, "x-priority", 10);
+    ck_assert_int_eq(entries[1].value.kind, AMQP_FIELD_KIND_I64);
+    ck_assert_int_eq(entries[1].value.value.i64, -7);
+    ck_assert_int_eq(entries[2].value.kind, AMQP_FIELD_KIND_BOOLEAN);
+    ck_assert_int_eq(entries[2].value.value.boolean, 1);
+    ck_assert_int_eq(entries[3].value.kind, AMQP_FIELD_KIND_TIMESTAMP);
+    ck_assert_uint_eq(entries[3].value.value.u64, 1600000000);
+    struct channel_field many[CHANNEL_FIELDS_MAX + 1];
+    for (size_t i = 0; i <= CHANNEL_FIELDS_MAX; i++)
+        many[i] = arguments[0];
+    terms = (struct channel_terms){.arguments = many, .argument_count = CHANNEL_FIELDS_MAX + 1};
+    ck_assert_int_eq(channel_consume(server.connection, 1, "q", "t", &terms), ACKD_E_INVAL);
+    server_read_nothing(&server);
+    server_fini(&server);
+}
+END_TEST
+
 START_TEST(test_names_over_255_bytes_are_refused)
 {
     char name[257];
@@ -124,8 +157,8 @@ START_TEST(test_names_over_255_bytes_are_refused)
     struct properties none = {.delivery_mode = -1, .priority = -1};
     struct ackd_bytes body = {.data = "", .size = 0};
     begin();
-    ck_assert_int_eq(channel_consume(server.connection, 1, name, "t"), ACKD_E_INVAL);
-    ck_assert_int_eq(channel_consume(server.connection, 1, "q", name), ACKD_E_INVAL);
+    ck_assert_int_eq(channel_consume(server.connection, 1, name, "t", NULL), ACKD_E_INVAL);
+    ck_assert_int_eq(channel_consume(server.connection, 1, "q", name, NULL), ACKD_E_INVAL);
     ck_assert_int_eq(channel_cancel(server.connection, 1, name), ACKD_E_INVAL);
     ck_assert_int_eq(channel_declare_queue(server.connection, 1, name, true, NULL, 0),
                      ACKD_E_INVAL);
@@ -139,7 +172,7 @@ START_TEST(test_names_over_255_bytes_are_refused)
     ck_assert_int_eq(channel_close(server.connection, 1, 200, name), ACKD_E_INVAL);
     server_read_nothing(&server);
     name[255] = '\0';
-    ck_assert_int_eq(channel_consume(server.connection, 1, name, name), ACKD_OK);
+    ck_assert_int_eq(channel_consume(server.connection, 1, name, name, NULL), ACKD_OK);
     server_read(&server, 1, AMQP_BASIC_CONSUME_METHOD);
     server_fini(&server);
 }
@@ -273,7 +306,8 @@ START_TEST(test_nothing_is_sent_on_a_channel_that_is_not_open)
     buffer_clear(output());
     for (uint16_t channel = 0; channel < 40; channel += channel == 0 ? 2 : 1) {
         ck_assert_int_eq(channel_qos(server.connection, channel, 1), ACKD_E_NOT_OPEN);
-        ck_assert_int_eq(channel_consume(server.connection, channel, "q", "t"), ACKD_E_NOT_OPEN);
+        ck_assert_int_eq(channel_consume(server.connection, channel, "q", "t", NULL),
+                         ACKD_E_NOT_OPEN);
         ck_assert_int_eq(channel_cancel(server.connection, channel, "t"), ACKD_E_NOT_OPEN);
         ck_assert_int_eq(channel_confirm_select(server.connection, channel), ACKD_E_NOT_OPEN);
         ck_assert_int_eq(channel_ack(server.connection, channel, 1, false), ACKD_E_NOT_OPEN);
@@ -297,6 +331,7 @@ Suite *test_suite(void)
     tcase_add_test(tc, test_an_ack_is_these_bytes);
     tcase_add_test(tc, test_tag_0_is_never_sent);
     tcase_add_test(tc, test_requests_are_as_asked);
+    tcase_add_test(tc, test_terms_of_a_subscription_are_as_asked);
     tcase_add_test(tc, test_names_over_255_bytes_are_refused);
     tcase_add_test(tc, test_a_published_body_is_cut_to_frame_max);
     tcase_add_test(tc, test_headers_beyond_frame_max_are_not_published);

@@ -152,7 +152,7 @@ START_TEST(test_answers_come_once_for_each_request)
 {
     begin();
     ck_assert_int_eq(channel_qos(server.connection, 1, 10), ACKD_OK);
-    ck_assert_int_eq(channel_consume(server.connection, 1, "q", "tag"), ACKD_OK);
+    ck_assert_int_eq(channel_consume(server.connection, 1, "q", "tag", NULL), ACKD_OK);
     ck_assert_int_eq(channel_confirm_select(server.connection, 1), ACKD_OK);
     ck_assert_int_eq(channel_cancel(server.connection, 1, "tag"), ACKD_OK);
     ck_assert_int_eq(channel_declare_queue(server.connection, 1, "q", true, NULL, 0), ACKD_OK);

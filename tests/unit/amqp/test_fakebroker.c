@@ -150,7 +150,7 @@ static void consume(struct client *client, const char *queue, uint16_t prefetch)
 {
     ck_assert_int_eq(channel_qos(client->connection, 1, prefetch), ACKD_OK);
     next(client, CHANNEL_QOS_OK);
-    ck_assert_int_eq(channel_consume(client->connection, 1, queue, "c"), ACKD_OK);
+    ck_assert_int_eq(channel_consume(client->connection, 1, queue, "c", NULL), ACKD_OK);
     ck_assert_str_eq(next(client, CHANNEL_CONSUME_OK)->text, "c");
 }
 
