@@ -164,7 +164,7 @@ static int channel_entry(const struct channel_field *field, amqp_table_entry_t *
     switch (field->kind) {
     case CHANNEL_TEXT:
         entry->value.kind = AMQP_FIELD_KIND_UTF8;
-        entry->value.value.bytes = amqp_cstring_bytes(field->text);
+        entry->value.value.bytes = amqp_cstring_bytes(field->text == NULL ? "" : field->text);
         *ret_size += entry->value.value.bytes.len;
         break;
     case CHANNEL_INTEGER:
@@ -183,6 +183,23 @@ static int channel_entry(const struct channel_field *field, amqp_table_entry_t *
     return ACKD_OK;
 }
 
+/* @fields as a table in @entries; *ret_size: bytes that it will have at most. */
+static int channel_table(const struct channel_field *fields, size_t count, const char *what,
+                         amqp_table_entry_t *entries, amqp_table_t *ret_table, size_t *ret_size)
+{
+    if (count > CHANNEL_FIELDS_MAX)
+        return ackd_fail(ACKD_E_INVAL, "%zu arguments for %s, at most %d", count, what,
+                         CHANNEL_FIELDS_MAX);
+    *ret_size = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t size = 0;
+        ACKD_TRY(channel_entry(&fields[i], &entries[i], &size));
+        *ret_size += size;
+    }
+    *ret_table = (amqp_table_t){.num_entries = (int)count, .entries = entries};
+    return ACKD_OK;
+}
+
 int channel_consume(struct connection *connection, uint16_t number, const char *queue,
                     const char *consumer_tag, const struct channel_terms *terms)
 {
@@ -193,22 +210,14 @@ int channel_consume(struct connection *connection, uint16_t number, const char *
     if (terms == NULL)
         terms = &none;
     amqp_table_entry_t entries[CHANNEL_FIELDS_MAX];
-    size_t room = METHOD_ROOM;
-    if (terms->argument_count > CHANNEL_FIELDS_MAX)
-        return ackd_fail(ACKD_E_INVAL, "%zu arguments for consuming %s, at most %d",
-                         terms->argument_count, queue, CHANNEL_FIELDS_MAX);
-    for (size_t i = 0; i < terms->argument_count; i++) {
-        size_t size = 0;
-        ACKD_TRY(channel_entry(&terms->arguments[i], &entries[i], &size));
-        room += size;
-    }
-    amqp_basic_consume_t method = {
-        .exclusive = terms->exclusive,
-        .arguments = {.num_entries = (int)terms->argument_count, .entries = entries},
-    };
+    size_t size = 0;
+    amqp_basic_consume_t method = {.exclusive = terms->exclusive};
+    ACKD_TRY(channel_table(terms->arguments, terms->argument_count, queue, entries,
+                           &method.arguments, &size));
     ACKD_TRY(method_string(queue, "queue", &method.queue));
     ACKD_TRY(method_string(consumer_tag, "consumer tag", &method.consumer_tag));
-    ACKD_TRY(method_write(&connection->output, number, AMQP_BASIC_CONSUME_METHOD, &method, room));
+    ACKD_TRY(method_write(&connection->output, number, AMQP_BASIC_CONSUME_METHOD, &method,
+                          METHOD_ROOM + size));
     channel->requests[REQUEST_CONSUME]++;
     return ACKD_OK;
 }
@@ -225,42 +234,82 @@ int channel_cancel(struct connection *connection, uint16_t number, const char *c
     return ACKD_OK;
 }
 
-/* @arguments as a table in @entries; *ret_size: bytes that it will have at most. */
-static int channel_arguments(const struct channel_argument *arguments, size_t count,
-                             amqp_table_entry_t *entries, size_t *ret_size)
-{
-    size_t size = 0;
-    for (size_t i = 0; i < count; i++) {
-        entries[i].value.kind = AMQP_FIELD_KIND_UTF8;
-        entries[i].value.value.bytes = amqp_cstring_bytes(arguments[i].text);
-        ACKD_TRY(method_string(arguments[i].key, "argument", &entries[i].key));
-        size += entries[i].key.len + entries[i].value.value.bytes.len + 6;
-    }
-    *ret_size = size;
-    return ACKD_OK;
-}
-
 int channel_declare_queue(struct connection *connection, uint16_t number, const char *queue,
-                          bool passive, const struct channel_argument *arguments, size_t count)
+                          unsigned how, const struct channel_field *arguments, size_t count)
 {
     struct channel *channel = channel_find(connection, number);
     if (channel == NULL)
         return channel_not_open(connection, number);
-    amqp_table_entry_t entries[CHANNEL_ARGUMENTS_MAX];
+    amqp_table_entry_t entries[CHANNEL_FIELDS_MAX];
     size_t size = 0;
-    if (count > CHANNEL_ARGUMENTS_MAX)
-        return ackd_fail(ACKD_E_INVAL, "%zu arguments of the queue %s, at most %d", count, queue,
-                         CHANNEL_ARGUMENTS_MAX);
-    ACKD_TRY(channel_arguments(arguments, count, entries, &size));
-    amqp_queue_declare_t method = {
-        .passive = passive,
-        .durable = 1,
-        .arguments = {.num_entries = (int)count, .entries = entries},
-    };
+    amqp_queue_declare_t method = {.passive = (how & CHANNEL_PASSIVE) != 0,
+                                   .durable = (how & CHANNEL_TRANSIENT) == 0};
+    ACKD_TRY(channel_table(arguments, count, queue, entries, &method.arguments, &size));
     ACKD_TRY(method_string(queue, "queue", &method.queue));
     ACKD_TRY(method_write(&connection->output, number, AMQP_QUEUE_DECLARE_METHOD, &method,
                           METHOD_ROOM + size));
     channel->requests[REQUEST_DECLARE]++;
+    return ACKD_OK;
+}
+
+int channel_declare_exchange(struct connection *connection, uint16_t number, const char *exchange,
+                             const char *type, unsigned how, const struct channel_field *arguments,
+                             size_t count)
+{
+    struct channel *channel = channel_find(connection, number);
+    if (channel == NULL)
+        return channel_not_open(connection, number);
+    amqp_table_entry_t entries[CHANNEL_FIELDS_MAX];
+    size_t size = 0;
+    amqp_exchange_declare_t method = {.passive = (how & CHANNEL_PASSIVE) != 0,
+                                      .durable = (how & CHANNEL_TRANSIENT) == 0,
+                                      .internal = (how & CHANNEL_INTERNAL) != 0};
+    ACKD_TRY(channel_table(arguments, count, exchange, entries, &method.arguments, &size));
+    ACKD_TRY(method_string(exchange, "exchange", &method.exchange));
+    ACKD_TRY(method_string(type, "type of an exchange", &method.type));
+    ACKD_TRY(method_write(&connection->output, number, AMQP_EXCHANGE_DECLARE_METHOD, &method,
+                          METHOD_ROOM + size));
+    channel->requests[REQUEST_EXCHANGE]++;
+    return ACKD_OK;
+}
+
+int channel_bind_queue(struct connection *connection, uint16_t number,
+                       const struct channel_binding *binding)
+{
+    struct channel *channel = channel_find(connection, number);
+    if (channel == NULL)
+        return channel_not_open(connection, number);
+    amqp_table_entry_t entries[CHANNEL_FIELDS_MAX];
+    size_t size = 0;
+    amqp_queue_bind_t method = {0};
+    ACKD_TRY(channel_table(binding->arguments, binding->argument_count, binding->destination,
+                           entries, &method.arguments, &size));
+    ACKD_TRY(method_string(binding->destination, "queue", &method.queue));
+    ACKD_TRY(method_string(binding->source, "exchange", &method.exchange));
+    ACKD_TRY(method_string(binding->routing_key, "routing key", &method.routing_key));
+    ACKD_TRY(method_write(&connection->output, number, AMQP_QUEUE_BIND_METHOD, &method,
+                          METHOD_ROOM + size));
+    channel->requests[REQUEST_BIND_QUEUE]++;
+    return ACKD_OK;
+}
+
+int channel_bind_exchange(struct connection *connection, uint16_t number,
+                          const struct channel_binding *binding)
+{
+    struct channel *channel = channel_find(connection, number);
+    if (channel == NULL)
+        return channel_not_open(connection, number);
+    amqp_table_entry_t entries[CHANNEL_FIELDS_MAX];
+    size_t size = 0;
+    amqp_exchange_bind_t method = {0};
+    ACKD_TRY(channel_table(binding->arguments, binding->argument_count, binding->destination,
+                           entries, &method.arguments, &size));
+    ACKD_TRY(method_string(binding->destination, "exchange", &method.destination));
+    ACKD_TRY(method_string(binding->source, "exchange", &method.source));
+    ACKD_TRY(method_string(binding->routing_key, "routing key", &method.routing_key));
+    ACKD_TRY(method_write(&connection->output, number, AMQP_EXCHANGE_BIND_METHOD, &method,
+                          METHOD_ROOM + size));
+    channel->requests[REQUEST_BIND_EXCHANGE]++;
     return ACKD_OK;
 }
 

@@ -25,7 +25,7 @@ ACKD_MUST_CHECK int channel_close(struct connection *connection, uint16_t channe
 ACKD_MUST_CHECK int channel_qos(struct connection *connection, uint16_t channel, uint16_t prefetch);
 ACKD_MUST_CHECK int channel_confirm_select(struct connection *connection, uint16_t channel);
 
-/* One argument of a subscription, of the type that the broker wants. */
+/* One argument of a subscription, a declaration or a binding, of the type that the broker wants. */
 enum channel_field_kind { CHANNEL_TEXT, CHANNEL_INTEGER, CHANNEL_BOOLEAN, CHANNEL_TIMESTAMP };
 struct channel_field {
     const char *key;
@@ -33,12 +33,20 @@ struct channel_field {
     const char *text; /* of CHANNEL_TEXT */
     int64_t number;   /* of the others; of a timestamp the seconds since 1970 */
 };
-enum { CHANNEL_FIELDS_MAX = 16 };
+#define CHANNEL_FIELD_TEXT(name, value)                      \
+    {                                                        \
+        .key = (name), .kind = CHANNEL_TEXT, .text = (value) \
+    }
+#define CHANNEL_FIELD_INTEGER(name, value)                        \
+    {                                                             \
+        .key = (name), .kind = CHANNEL_INTEGER, .number = (value) \
+    }
+enum { CHANNEL_FIELDS_MAX = 32 }; /* of one table: else ACKD_E_INVAL */
 /* How to subscribe. */
 struct channel_terms {
     bool exclusive; /* nobody else may consume the queue */
     const struct channel_field *arguments;
-    size_t argument_count; /* at most CHANNEL_FIELDS_MAX, else ACKD_E_INVAL */
+    size_t argument_count;
 };
 /* @terms: NULL for none. */
 ACKD_MUST_CHECK int channel_consume(struct connection *connection, uint16_t channel,
@@ -47,16 +55,40 @@ ACKD_MUST_CHECK int channel_consume(struct connection *connection, uint16_t chan
 ACKD_MUST_CHECK int channel_cancel(struct connection *connection, uint16_t channel,
                                    const char *consumer_tag);
 
-/* One string argument of a declaration, e.g. x-queue-type = quorum. */
+/* How a queue or an exchange is declared: 0, or some of these together. */
+enum channel_declare {
+    CHANNEL_PASSIVE = 1,   /* only ask for it by its name */
+    CHANNEL_TRANSIENT = 2, /* gone with the broker; else it is durable */
+    CHANNEL_INTERNAL = 4   /* of an exchange: only other exchanges may publish to it */
+};
+/* Answered by CHANNEL_DECLARE_OK. */
+ACKD_MUST_CHECK int channel_declare_queue(struct connection *connection, uint16_t channel,
+                                          const char *queue, unsigned how,
+                                          const struct channel_field *arguments, size_t count);
+/* @type: direct, fanout, topic, headers, or a plugin's. Answered by CHANNEL_EXCHANGE_OK. */
+ACKD_MUST_CHECK int channel_declare_exchange(struct connection *connection, uint16_t channel,
+                                             const char *exchange, const char *type, unsigned how,
+                                             const struct channel_field *arguments, size_t count);
+
+/* What goes from @source by @routing_key to @destination. */
+struct channel_binding {
+    const char *source;      /* an exchange */
+    const char *destination; /* a queue, or an exchange */
+    const char *routing_key;
+    const struct channel_field *arguments;
+    size_t argument_count;
+};
+/* Answered by CHANNEL_BIND_OK. */
+ACKD_MUST_CHECK int channel_bind_queue(struct connection *connection, uint16_t channel,
+                                       const struct channel_binding *binding);
+ACKD_MUST_CHECK int channel_bind_exchange(struct connection *connection, uint16_t channel,
+                                          const struct channel_binding *binding);
+
+/* A further string header of a message that is published. */
 struct channel_argument {
     const char *key;
     const char *text;
 };
-enum { CHANNEL_ARGUMENTS_MAX = 16 };
-/* Declare a durable queue; @passive: only ask for it. At most CHANNEL_ARGUMENTS_MAX arguments. */
-ACKD_MUST_CHECK int channel_declare_queue(struct connection *connection, uint16_t channel,
-                                          const char *queue, bool passive,
-                                          const struct channel_argument *arguments, size_t count);
 
 /* The hot ones: 21 bytes each. */
 ACKD_MUST_CHECK int channel_ack(struct connection *connection, uint16_t channel, uint64_t tag,

@@ -82,15 +82,17 @@ enum connection_event_kind {
     CHANNEL_CLOSED,
     CHANNEL_CLOSE_OK,
     CHANNEL_QOS_OK,
-    CHANNEL_CONSUME_OK, /* text: the consumer tag */
-    CHANNEL_CANCELED,   /* by the server; text: the consumer tag */
-    CHANNEL_CANCEL_OK,  /* text: the consumer tag */
-    CHANNEL_DECLARE_OK, /* text: the queue; messages, consumers */
-    CHANNEL_CONFIRM_OK, /* confirm.select-ok */
-    CHANNEL_DELIVERY,   /* delivery: the caller's from now on */
-    CHANNEL_RETURNED,   /* delivery: a message that could not be routed, before its confirm */
-    CHANNEL_CONFIRMED,  /* tag, multiple: published messages that the broker took */
-    CHANNEL_REFUSED     /* tag, multiple: published messages that it did not take */
+    CHANNEL_CONSUME_OK,  /* text: the consumer tag */
+    CHANNEL_CANCELED,    /* by the server; text: the consumer tag */
+    CHANNEL_CANCEL_OK,   /* text: the consumer tag */
+    CHANNEL_DECLARE_OK,  /* text: the queue; messages, consumers */
+    CHANNEL_EXCHANGE_OK, /* exchange.declare-ok */
+    CHANNEL_BIND_OK,     /* queue.bind-ok, exchange.bind-ok */
+    CHANNEL_CONFIRM_OK,  /* confirm.select-ok */
+    CHANNEL_DELIVERY,    /* delivery: the caller's from now on */
+    CHANNEL_RETURNED,    /* delivery: a message that could not be routed, before its confirm */
+    CHANNEL_CONFIRMED,   /* tag, multiple: published messages that the broker took */
+    CHANNEL_REFUSED      /* tag, multiple: published messages that it did not take */
 };
 
 struct connection_event {

@@ -278,6 +278,27 @@ static int take_confirm_ok(struct connection *connection, uint16_t number, const
     return take_answer(connection, number, REQUEST_CONFIRM, CHANNEL_CONFIRM_OK, event);
 }
 
+static int take_exchange_ok(struct connection *connection, uint16_t number, const void *method,
+                            struct connection_event *event)
+{
+    (void)method;
+    return take_answer(connection, number, REQUEST_EXCHANGE, CHANNEL_EXCHANGE_OK, event);
+}
+
+static int take_queue_bind_ok(struct connection *connection, uint16_t number, const void *method,
+                              struct connection_event *event)
+{
+    (void)method;
+    return take_answer(connection, number, REQUEST_BIND_QUEUE, CHANNEL_BIND_OK, event);
+}
+
+static int take_exchange_bind_ok(struct connection *connection, uint16_t number, const void *method,
+                                 struct connection_event *event)
+{
+    (void)method;
+    return take_answer(connection, number, REQUEST_BIND_EXCHANGE, CHANNEL_BIND_OK, event);
+}
+
 static const struct {
     uint32_t id;
     unsigned states;
@@ -297,6 +318,9 @@ static const struct {
     {AMQP_BASIC_CANCEL_METHOD, IN(CHANNEL_OPEN), take_cancel},
     {AMQP_QUEUE_DECLARE_OK_METHOD, IN(CHANNEL_OPEN), take_declare_ok},
     {AMQP_CONFIRM_SELECT_OK_METHOD, IN(CHANNEL_OPEN), take_confirm_ok},
+    {AMQP_EXCHANGE_DECLARE_OK_METHOD, IN(CHANNEL_OPEN), take_exchange_ok},
+    {AMQP_QUEUE_BIND_OK_METHOD, IN(CHANNEL_OPEN), take_queue_bind_ok},
+    {AMQP_EXCHANGE_BIND_OK_METHOD, IN(CHANNEL_OPEN), take_exchange_bind_ok},
 };
 
 enum {

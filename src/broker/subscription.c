@@ -159,7 +159,7 @@ static void subscription_check(struct subscription *subscription)
 {
     int code =
         channel_declare_queue(subscription_connection(subscription), subscription->channel.number,
-                              subscription->options.queue, true, NULL, 0);
+                              subscription->options.queue, CHANNEL_PASSIVE, NULL, 0);
     subscription_step(subscription, SUBSCRIPTION_CHECKING, code);
 }
 

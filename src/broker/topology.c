@@ -52,7 +52,8 @@ static void topology_go_on(struct topology *topology)
     } else if (topology->step == TOPOLOGY_READY) {
         struct topology_wish *wish = LIST_ITEM(topology->wishes.next, topology_wish, node);
         code = channel_declare_queue(connection, topology->channel.number, wish->queue,
-                                     !topology->missing, wish->arguments, wish->count);
+                                     topology->missing ? 0 : CHANNEL_PASSIVE, wish->arguments,
+                                     wish->count);
         topology->step = TOPOLOGY_ASKED;
     } else {
         return;

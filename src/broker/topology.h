@@ -15,7 +15,7 @@
 struct topology_wish {
     struct list node;
     const char *queue;
-    const struct channel_argument *arguments; /* for declaring it */
+    const struct channel_field *arguments; /* for declaring it */
     size_t count;
     /* ACKD_OK: it is there. Else the error is current; the wish may be made again. */
     void (*done)(struct topology_wish *wish, int code);

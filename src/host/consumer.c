@@ -274,7 +274,7 @@ int consumer_new(struct host *host, const struct config_consumer *config,
 int consumer_place(struct consumer *consumer, struct broker *broker, struct runner **runners,
                    size_t count)
 {
-    static const struct channel_argument quorum[] = {{"x-queue-type", "quorum"}};
+    static const struct channel_field quorum[] = {CHANNEL_FIELD_TEXT("x-queue-type", "quorum")};
     const struct config_consumer *config = consumer->config;
     consumer->broker = broker;
     consumer->dead_letter.queue = config->dead_letter;

@@ -103,15 +103,101 @@ START_TEST(test_requests_are_as_asked)
     ck_assert_mem_eq(consume->consumer_tag.bytes, "tag-1", 5);
     ck_assert_int_eq(consume->no_ack, 0);
     ck_assert_int_eq(consume->nowait, 0);
-    struct channel_argument arguments[] = {{"x-queue-type", "quorum"}, {"x-overflow", "reject"}};
-    ck_assert_int_eq(
-        channel_declare_queue(server.connection, 1, "orders.dead", false, arguments, 2), ACKD_OK);
+    server_read_nothing(&server);
+    server_fini(&server);
+}
+END_TEST
+
+/* Each kind of argument, as the library reads it. */
+START_TEST(test_a_queue_is_declared_with_typed_arguments)
+{
+    static const struct channel_field arguments[] = {
+        CHANNEL_FIELD_TEXT("x-overflow", "reject"),
+        CHANNEL_FIELD_INTEGER("x-max-length", -5),
+        {.key = "x-single-active-consumer", .kind = CHANNEL_BOOLEAN, .number = 1},
+        {.key = "x-stream-offset", .kind = CHANNEL_TIMESTAMP, .number = 1700000000}};
+    begin();
+    ck_assert_int_eq(channel_declare_queue(server.connection, 1, "orders", 0, arguments, 4),
+                     ACKD_OK);
     const amqp_queue_declare_t *declare = server_read(&server, 1, AMQP_QUEUE_DECLARE_METHOD);
     ck_assert_int_eq(declare->durable, 1);
     ck_assert_int_eq(declare->passive, 0);
-    ck_assert_int_eq(declare->arguments.num_entries, 2);
-    ck_assert_mem_eq(declare->arguments.entries[1].value.value.bytes.bytes, "reject", 6);
+    ck_assert_int_eq(declare->arguments.num_entries, 4);
+    const amqp_table_entry_t *entries = declare->arguments.entries;
+    ck_assert_mem_eq(entries[0].value.value.bytes.bytes, "reject", 6);
+    ck_assert_int_eq(entries[1].value.kind, AMQP_FIELD_KIND_I64);
+    ck_assert_int_eq(entries[1].value.value.i64, -5);
+    ck_assert_int_eq(entries[2].value.kind, AMQP_FIELD_KIND_BOOLEAN);
+    ck_assert_int_eq(entries[2].value.value.boolean, 1);
+    ck_assert_int_eq(entries[3].value.kind, AMQP_FIELD_KIND_TIMESTAMP);
+    ck_assert_uint_eq(entries[3].value.value.u64, 1700000000);
+    amqp_queue_declare_ok_t ok = {.message_count = 3};
+    server_say(&server, 1, AMQP_QUEUE_DECLARE_OK_METHOD, &ok);
+    ck_assert_uint_eq(server_expect(&server, CHANNEL_DECLARE_OK).messages, 3);
+    ck_assert_int_eq(channel_declare_queue(server.connection, 1, "q", CHANNEL_TRANSIENT, NULL, 0),
+                     ACKD_OK);
+    declare = server_read(&server, 1, AMQP_QUEUE_DECLARE_METHOD);
+    ck_assert_int_eq(declare->durable, 0);
+    server_fini(&server);
+}
+END_TEST
+
+START_TEST(test_exchanges_are_declared_and_bound)
+{
+    static const struct channel_field argument = CHANNEL_FIELD_TEXT("x-match", "all");
+    begin();
+    ck_assert_int_eq(
+        channel_declare_exchange(server.connection, 1, "shop", "topic", CHANNEL_INTERNAL, NULL, 0),
+        ACKD_OK);
+    const amqp_exchange_declare_t *declare = server_read(&server, 1, AMQP_EXCHANGE_DECLARE_METHOD);
+    ck_assert_mem_eq(declare->type.bytes, "topic", 5);
+    ck_assert_int_eq(declare->durable, 1);
+    ck_assert_int_eq(declare->internal, 1);
+    amqp_exchange_declare_ok_t declare_ok = {0};
+    server_say(&server, 1, AMQP_EXCHANGE_DECLARE_OK_METHOD, &declare_ok);
+    server_expect(&server, CHANNEL_EXCHANGE_OK);
+    struct channel_binding binding = {.source = "shop",
+                                      .destination = "orders",
+                                      .routing_key = "order.*",
+                                      .arguments = &argument,
+                                      .argument_count = 1};
+    ck_assert_int_eq(channel_bind_queue(server.connection, 1, &binding), ACKD_OK);
+    const amqp_queue_bind_t *bind = server_read(&server, 1, AMQP_QUEUE_BIND_METHOD);
+    ck_assert_mem_eq(bind->queue.bytes, "orders", 6);
+    ck_assert_mem_eq(bind->exchange.bytes, "shop", 4);
+    ck_assert_mem_eq(bind->routing_key.bytes, "order.*", 7);
+    ck_assert_int_eq(bind->arguments.num_entries, 1);
+    amqp_queue_bind_ok_t bind_ok = {0};
+    server_say(&server, 1, AMQP_QUEUE_BIND_OK_METHOD, &bind_ok);
+    server_expect(&server, CHANNEL_BIND_OK);
+    ck_assert_int_eq(channel_bind_exchange(server.connection, 1, &binding), ACKD_OK);
+    const amqp_exchange_bind_t *both = server_read(&server, 1, AMQP_EXCHANGE_BIND_METHOD);
+    ck_assert_mem_eq(both->destination.bytes, "orders", 6);
+    ck_assert_mem_eq(both->source.bytes, "shop", 4);
+    amqp_exchange_bind_ok_t both_ok = {0};
+    server_say(&server, 1, AMQP_EXCHANGE_BIND_OK_METHOD, &both_ok);
+    server_expect(&server, CHANNEL_BIND_OK);
     server_read_nothing(&server);
+    server_say(&server, 1, AMQP_EXCHANGE_BIND_OK_METHOD, &both_ok);
+    server_expect_failure(&server, "not asked for");
+    server_fini(&server);
+}
+END_TEST
+
+START_TEST(test_more_arguments_than_there_are_for_anything_are_refused)
+{
+    struct channel_field arguments[CHANNEL_FIELDS_MAX + 1];
+    for (size_t i = 0; i <= CHANNEL_FIELDS_MAX; i++)
+        arguments[i] = (struct channel_field)CHANNEL_FIELD_TEXT("x", NULL);
+    begin();
+    ck_assert_int_eq(
+        channel_declare_queue(server.connection, 1, "q", 0, arguments, CHANNEL_FIELDS_MAX + 1),
+        ACKD_E_INVAL);
+    server_read_nothing(&server);
+    ck_assert_int_eq(
+        channel_declare_queue(server.connection, 1, "q", 0, arguments, CHANNEL_FIELDS_MAX),
+        ACKD_OK);
+    server_read(&server, 1, AMQP_QUEUE_DECLARE_METHOD);
     server_fini(&server);
 }
 END_TEST
@@ -162,7 +248,7 @@ START_TEST(test_names_over_255_bytes_are_refused)
     ck_assert_int_eq(channel_cancel(server.connection, 1, name), ACKD_E_INVAL);
     ck_assert_int_eq(channel_declare_queue(server.connection, 1, name, true, NULL, 0),
                      ACKD_E_INVAL);
-    struct channel_argument argument = {name, "v"};
+    struct channel_field argument = CHANNEL_FIELD_TEXT(name, "v");
     ck_assert_int_eq(channel_declare_queue(server.connection, 1, "q", true, &argument, 1),
                      ACKD_E_INVAL);
     ck_assert_int_eq(channel_publish(server.connection, 1, name, "k", &none, NULL, 0, body),
@@ -332,6 +418,9 @@ Suite *test_suite(void)
     tcase_add_test(tc, test_tag_0_is_never_sent);
     tcase_add_test(tc, test_requests_are_as_asked);
     tcase_add_test(tc, test_terms_of_a_subscription_are_as_asked);
+    tcase_add_test(tc, test_a_queue_is_declared_with_typed_arguments);
+    tcase_add_test(tc, test_exchanges_are_declared_and_bound);
+    tcase_add_test(tc, test_more_arguments_than_there_are_for_anything_are_refused);
     tcase_add_test(tc, test_names_over_255_bytes_are_refused);
     tcase_add_test(tc, test_a_published_body_is_cut_to_frame_max);
     tcase_add_test(tc, test_headers_beyond_frame_max_are_not_published);

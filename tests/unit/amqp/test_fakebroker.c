@@ -399,7 +399,7 @@ END_TEST
 START_TEST(test_queues_are_declared_asked_for_and_missed)
 {
     struct client *client = connect_with_channel();
-    struct channel_argument arguments[] = {{"x-queue-type", "quorum"}};
+    struct channel_field arguments[] = {CHANNEL_FIELD_TEXT("x-queue-type", "quorum")};
     ck_assert_int_eq(channel_declare_queue(client->connection, 1, "q", false, arguments, 1),
                      ACKD_OK);
     ck_assert_str_eq(next(client, CHANNEL_DECLARE_OK)->text, "q");
