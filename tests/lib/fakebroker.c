@@ -50,6 +50,7 @@ struct fakebroker *fakebroker_new(const struct fakebroker_options *options)
         broker->options.channel_max = 2047;
     if (options->heartbeat_s == 0)
         broker->options.heartbeat_s = 60;
+    broker->silent_from = FAKEBROKER_NEVER;
     broker->version = copy_of(options->version == NULL ? "3.10.8" : options->version);
     char *minor = NULL;
     unsigned long major = strtoul(broker->version, &minor, 10);
@@ -96,6 +97,39 @@ const struct fakebroker_counts *fakebroker_counts(const struct fakebroker *broke
     return &broker->counts;
 }
 
+void fakebroker_observe(struct fakebroker *broker, const struct fakebroker_observer *observer)
+{
+    broker->observer = *observer;
+}
+
+void fakebroker_tell(const struct fakebroker *broker, const struct fakebroker_event *event)
+{
+    if (broker->observer.happened != NULL && event->number != 0)
+        broker->observer.happened(event, broker->observer.arg);
+}
+
+void fakebroker_happened(struct fakebroker *broker, enum fakebroker_fate fate,
+                         const struct fakequeue *queue, const struct fakequeue_message *message)
+{
+    struct fakebroker_event event = {.fate = fate,
+                                     .queue = queue == NULL ? message->routing_key : queue->name,
+                                     .number = message->number,
+                                     .serial = message->serial,
+                                     .body = {message->body, message->body_size}};
+    fakebroker_tell(broker, &event);
+}
+
+void fakebroker_note(struct fakebroker *broker, const char *text)
+{
+    if (broker->note[0] == '\0')
+        snprintf(broker->note, sizeof broker->note, "%s", text);
+}
+
+const char *fakebroker_first_fault(const struct fakebroker *broker)
+{
+    return broker->note;
+}
+
 struct fakequeue *fakebroker_find(const struct fakebroker *broker, const char *name)
 {
     list_for_each (node, &broker->queues) {
@@ -129,10 +163,13 @@ static struct fakequeue *queue_of(const struct fakebroker *broker, const char *n
 
 static bool can_take(const struct fakelink_consumer *consumer)
 {
-    const struct fakebroker_link *link = consumer->link;
-    if (link->state != FAKELINK_RUNNING || link->silent || link->blocked ||
-        buffer_size(&link->output) > OUTPUT_FULL)
+    struct fakebroker_link *link = consumer->link;
+    if (link->state != FAKELINK_RUNNING || link->silent || link->blocked)
         return false;
+    if (buffer_size(&link->output) > OUTPUT_FULL) {
+        link->was_full = true;
+        return false;
+    }
     return consumer->prefetch == 0 || consumer->no_ack ||
            consumer->unacked < (uint64_t)consumer->prefetch + link->broker->more;
 }
@@ -246,6 +283,7 @@ void fakebroker_bury(struct fakebroker *broker, struct fakequeue *queue,
         broker->counts.dead_lettered++;
     else
         broker->counts.dropped++;
+    fakebroker_happened(broker, routed > 0 ? FAKEBROKER_MOVED : FAKEBROKER_DROPPED, queue, message);
     fakequeue_message_free(message);
 }
 
@@ -331,7 +369,7 @@ struct fakebroker_link *fakebroker_accept(struct fakebroker *broker)
     struct fakebroker_link *link = calloc(1, sizeof *link);
     ackd_assert(link != NULL);
     link->broker = broker;
-    link->silent = broker->silent;
+    link->silent = broker->silent || broker->silent_from == FAKEBROKER_GREETING;
     link->frame_max = FRAME_MAX_DEFAULT;
     link->heard_ns = broker->now_ns;
     link->beat_ns = broker->now_ns;
@@ -362,7 +400,25 @@ struct buffer *fakebroker_output(struct fakebroker_link *link)
 
 void fakebroker_sent(struct fakebroker_link *link)
 {
-    fakebroker_pump(link->broker);
+    if (link->was_full && buffer_size(&link->output) <= OUTPUT_FULL) {
+        link->was_full = false;
+        fakebroker_pump(link->broker);
+    }
+}
+
+bool fakebroker_running(const struct fakebroker_link *link)
+{
+    return link->state == FAKELINK_RUNNING && !link->silent;
+}
+
+uint16_t fakebroker_channel(const struct fakebroker_link *link, size_t index)
+{
+    list_for_each (node, &link->channels) {
+        const struct fakelink_channel *channel = LIST_ITEM(node, fakelink_channel, node);
+        if (!channel->closing && index-- == 0)
+            return channel->number;
+    }
+    return 0;
 }
 
 bool fakebroker_ended(const struct fakebroker_link *link)
@@ -530,21 +586,24 @@ void fakebroker_cancel(struct fakebroker *broker, const char *queue)
 
 /* Call @visit for all that clients hold of @queue. */
 static void each_unacked(struct fakebroker *broker, struct fakequeue *queue,
-                         void (*visit)(struct fakequeue *queue, struct fakelink_unacked *unacked))
+                         void (*visit)(struct fakebroker *broker, struct fakequeue *queue,
+                                       struct fakelink_unacked *unacked))
 {
     list_for_each (at_link, &broker->links) {
         list_for_each (at_channel, &LIST_ITEM(at_link, fakebroker_link, node)->channels) {
             list_for_each (node, &LIST_ITEM(at_channel, fakelink_channel, node)->unacked) {
                 struct fakelink_unacked *unacked = LIST_ITEM(node, fakelink_unacked, node);
                 if (unacked->queue == queue)
-                    visit(queue, unacked);
+                    visit(broker, queue, unacked);
             }
         }
     }
 }
 
-static void orphan(struct fakequeue *queue, struct fakelink_unacked *unacked)
+static void orphan(struct fakebroker *broker, struct fakequeue *queue,
+                   struct fakelink_unacked *unacked)
 {
+    (void)broker;
     (void)queue;
     unacked->queue = NULL;
 }
@@ -557,10 +616,12 @@ void fakebroker_delete(struct fakebroker *broker, const char *queue)
     fakequeue_free(deleted);
 }
 
-static void give_back_twice(struct fakequeue *queue, struct fakelink_unacked *unacked)
+static void give_back_twice(struct fakebroker *broker, struct fakequeue *queue,
+                            struct fakelink_unacked *unacked)
 {
     if (unacked->message == NULL)
         return;
+    fakebroker_happened(broker, FAKEBROKER_REPEATED, queue, unacked->message);
     fakequeue_give_back(queue, unacked->message);
     unacked->message = NULL;
     queue->unacked--;
@@ -632,17 +693,26 @@ void fakebroker_refuse_publishes(struct fakebroker *broker, bool refuse)
     broker->refuse_publishes = refuse;
 }
 
-void fakebroker_hold_confirms(struct fakebroker *broker, bool hold)
+void fakebroker_silence_from(struct fakebroker *broker, enum fakebroker_step step)
 {
-    broker->hold_confirms = hold;
-    if (hold)
-        return;
+    broker->silent_from = step;
+}
+
+void fakebroker_say_confirms(struct fakebroker *broker, bool multiple)
+{
     list_for_each (at_link, &broker->links) {
         struct fakebroker_link *link = LIST_ITEM(at_link, fakebroker_link, node);
         list_for_each (node, &link->channels) {
-            fakelink_confirm_held(LIST_ITEM(node, fakelink_channel, node), link);
+            fakelink_say_confirms(link, LIST_ITEM(node, fakelink_channel, node), multiple);
         }
     }
+}
+
+void fakebroker_hold_confirms(struct fakebroker *broker, bool hold)
+{
+    broker->hold_confirms = hold;
+    if (!hold)
+        fakebroker_say_confirms(broker, true);
 }
 
 void fakebroker_refuse_logins(struct fakebroker *broker, bool refuse)

@@ -14,6 +14,9 @@
  *       second close-ok closes the connection with 504.
  *   B4  A basic.return comes in front of the confirm of the same message.
  *   B5  A publish is confirmed after it is in its queues.
+ *   B6  An observer hears of everything that becomes of a message, in order.
+ *
+ * Messages that carry the headers of fakequeue.h are known to the observer by number.
  *
  * It must not know ackd's own client side, so that both are not wrong alike: it shares with it the
  * frames, the method codec, and the reading of properties.
@@ -59,15 +62,61 @@ struct fakebroker_counts {
     uint64_t dropped;       /* dead, and nowhere to go */
     uint64_t unknown_tags;  /* channels closed with 406 because of B1 */
     uint64_t faults;        /* connections closed because the client broke the protocol */
+    uint64_t consumes;      /* basic.consume that were taken */
+    uint64_t unbounded;     /* ... without a prefetch, or without acknowledgements */
     uint64_t logins;
     uint64_t logins_refused;
     uint64_t heartbeats; /* received */
 };
 
+/* What becomes of a message. */
+enum fakebroker_fate {
+    FAKEBROKER_STORED,    /* a client's publish: in its queues */
+    FAKEBROKER_CONFIRMED, /* ... basic.ack for it is written */
+    FAKEBROKER_REFUSED,   /* ... or basic.nack */
+    FAKEBROKER_DELIVERED, /* is about to be written */
+    FAKEBROKER_ACKED,
+    FAKEBROKER_RELEASED,   /* basic.nack, requeue */
+    FAKEBROKER_RETRIED,    /* basic.reject, requeue */
+    FAKEBROKER_REJECTED,   /* not to be requeued */
+    FAKEBROKER_GIVEN_BACK, /* its channel or link ended */
+    FAKEBROKER_REPEATED,   /* the queue's process died: ready again, and still held */
+    FAKEBROKER_MOVED,      /* as a dead letter, out of @queue */
+    FAKEBROKER_DROPPED     /* a dead letter with nowhere to go */
+};
+
+struct fakebroker_event {
+    enum fakebroker_fate fate;
+    const char *queue;      /* where it happens; of a publish, its routing key */
+    uint64_t number;        /* the message's, by its header; 0: it has none */
+    uint64_t serial;        /* of the delivery */
+    bool held;              /* ... that held the message: its queue has not died since */
+    struct ackd_bytes body; /* of what was stored */
+};
+
+/* It may not call the broker. */
+struct fakebroker_observer {
+    void (*happened)(const struct fakebroker_event *event, void *arg);
+    void *arg;
+};
+
+/* How far a login has come. */
+enum fakebroker_step {
+    FAKEBROKER_GREETING,
+    FAKEBROKER_START,
+    FAKEBROKER_TUNE,
+    FAKEBROKER_OPENING,
+    FAKEBROKER_RUNNING,
+    FAKEBROKER_NEVER
+};
+
 struct fakebroker *fakebroker_new(const struct fakebroker_options *options);
 /* With its links and queues. */
 void fakebroker_free(struct fakebroker **broker);
+void fakebroker_observe(struct fakebroker *broker, const struct fakebroker_observer *observer);
 const struct fakebroker_counts *fakebroker_counts(const struct fakebroker *broker);
+/* What the first unknown tag or fault was; "": there was none. */
+const char *fakebroker_first_fault(const struct fakebroker *broker);
 
 /*
  * Time. Messages run out, heartbeats go out every half interval, a client that was silent for three
@@ -85,6 +134,10 @@ struct buffer *fakebroker_output(struct fakebroker_link *link);
 void fakebroker_sent(struct fakebroker_link *link);
 /* The broker is done with it: what is in the output may still be read, then comes the end. */
 bool fakebroker_ended(const struct fakebroker_link *link);
+/* It is logged in, and nobody closes it. */
+bool fakebroker_running(const struct fakebroker_link *link);
+/* The open channel at @index, in the order of opening; 0: there are no more. */
+uint16_t fakebroker_channel(const struct fakebroker_link *link, size_t index);
 /* The transport ended, whoever ended it: B2. Frees the link. */
 void fakebroker_hang_up(struct fakebroker_link **link);
 /* The first link, and the one behind @link; NULL at the end. In the order of fakebroker_accept. */
@@ -136,6 +189,8 @@ void fakebroker_over_deliver(struct fakebroker *broker, uint16_t more);
 void fakebroker_silence(struct fakebroker_link *link, bool silent);
 /* A silent broker leaves its links so from the moment on that they are accepted. */
 void fakebroker_silence_all(struct fakebroker *broker, bool silent);
+/* Links fall silent when their login comes to @step, and stay so. FAKEBROKER_NEVER: they do not. */
+void fakebroker_silence_from(struct fakebroker *broker, enum fakebroker_step step);
 /* connection.blocked and unblocked, to every link that has published. Until then it is not read. */
 void fakebroker_block(struct fakebroker *broker, const char *reason);
 void fakebroker_unblock(struct fakebroker *broker);
@@ -143,6 +198,8 @@ void fakebroker_unblock(struct fakebroker *broker);
 void fakebroker_refuse_publishes(struct fakebroker *broker, bool refuse);
 /* Hold confirms back, until they are wanted again: then they come as one `multiple`. */
 void fakebroker_hold_confirms(struct fakebroker *broker, bool hold);
+/* Say those that are held now. @multiple: as few methods as can be. */
+void fakebroker_say_confirms(struct fakebroker *broker, bool multiple);
 /* Refuse logins: the password was changed. */
 void fakebroker_refuse_logins(struct fakebroker *broker, bool refuse);
 

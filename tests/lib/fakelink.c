@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/wire.h"
 #include "base/assert.h"
 #include "base/error.h"
 
@@ -36,38 +35,6 @@ static void say_nothing_more(struct fakebroker_link *link, uint16_t channel, uin
     fakelink_say(link, channel, id, empty);
 }
 
-static void say_frame(struct fakebroker_link *link, enum frame_type type, uint16_t channel,
-                      const void *payload, size_t size)
-{
-    uint8_t *at = NULL;
-    int code = buffer_reserve(&link->output, size + FRAME_OVERHEAD, &at);
-    ackd_assert(code == ACKD_OK);
-    at = frame_put_head(at, type, channel, (uint32_t)size);
-    if (size > 0)
-        memcpy(at, payload, size);
-    frame_put_end(at + size);
-    buffer_commit(&link->output, size + FRAME_OVERHEAD);
-}
-
-/* The content frames of a message. The header is never split, whatever frame_max is. */
-static void say_content(struct fakebroker_link *link, uint16_t channel,
-                        const struct fakequeue_message *message)
-{
-    size_t size = 12 + message->properties_size;
-    uint8_t *header = malloc(size);
-    ackd_assert(header != NULL);
-    uint8_t *at = wire_put_64(wire_put_16(wire_put_16(header, 60), 0), message->body_size);
-    memcpy(at, message->properties, message->properties_size);
-    say_frame(link, FRAME_HEADER, channel, header, size);
-    free(header);
-    size_t part_max = link->frame_max - FRAME_OVERHEAD;
-    for (size_t done = 0; done < message->body_size; done += part_max) {
-        size_t part = message->body_size - done;
-        say_frame(link, FRAME_BODY, channel, message->body + done,
-                  part < part_max ? part : part_max);
-    }
-}
-
 struct fakelink_channel *fakelink_channel(struct fakebroker_link *link, uint16_t number)
 {
     list_for_each (node, &link->channels) {
@@ -78,89 +45,18 @@ struct fakelink_channel *fakelink_channel(struct fakebroker_link *link, uint16_t
     return NULL;
 }
 
-void fakelink_deliver(struct fakelink_consumer *consumer, struct fakequeue_message *message)
+static void end_channel(struct fakebroker_link *link, struct fakelink_channel *channel)
 {
-    struct fakelink_channel *channel = consumer->channel;
-    struct fakebroker_counts *counts = &consumer->link->broker->counts;
-    amqp_basic_deliver_t deliver = {
-        .consumer_tag = amqp_cstring_bytes(consumer->tag),
-        .delivery_tag = ++channel->next_tag,
-        .redelivered = message->redelivered,
-        .exchange = amqp_cstring_bytes(message->exchange),
-        .routing_key = amqp_cstring_bytes(message->routing_key),
-    };
-    fakelink_say(consumer->link, channel->number, AMQP_BASIC_DELIVER_METHOD, &deliver);
-    say_content(consumer->link, channel->number, message);
-    counts->delivered++;
-    counts->redelivered += message->redelivered ? 1 : 0;
-    if (consumer->no_ack) {
-        counts->acked++;
-        fakequeue_message_free(message);
-        return;
-    }
-    struct fakelink_unacked *unacked = calloc(1, sizeof *unacked);
-    ackd_assert(unacked != NULL);
-    *unacked = (struct fakelink_unacked){.tag = deliver.delivery_tag,
-                                         .message = message,
-                                         .queue = consumer->queue,
-                                         .consumer = consumer};
-    list_append(&channel->unacked, &unacked->node);
-    consumer->unacked++;
-    consumer->queue->unacked++;
-}
-
-/* The broker holds it no longer: whatever becomes of its message. */
-static void forget_unacked(struct fakelink_unacked *unacked)
-{
-    if (unacked->consumer != NULL)
-        unacked->consumer->unacked--;
-    if (unacked->queue != NULL && unacked->message != NULL)
-        unacked->queue->unacked--;
-    list_remove(&unacked->node);
-}
-
-void fakelink_cancel(struct fakelink_consumer *consumer)
-{
-    list_for_each (node, &consumer->channel->unacked) {
-        struct fakelink_unacked *unacked = LIST_ITEM(node, fakelink_unacked, node);
-        if (unacked->consumer == consumer)
-            unacked->consumer = NULL;
-    }
-    list_remove(&consumer->in_queue);
-    list_remove(&consumer->in_channel);
-    free(consumer->tag);
-    free(consumer);
-}
-
-static void drop_publish(struct fakelink_publish *publish)
-{
-    free(publish->exchange);
-    free(publish->routing_key);
-    free(publish->properties);
-    free(publish->body);
-    *publish = (struct fakelink_publish){0};
-}
-
-/* B2 */
-static void give_back_all(struct fakebroker_link *link, struct fakelink_channel *channel)
-{
-    drop_publish(&channel->publish);
-    while (!list_empty(&channel->consumers))
-        fakelink_cancel(LIST_ITEM(channel->consumers.next, fakelink_consumer, in_channel));
-    struct list *node;
-    while (!list_empty(&channel->unacked)) {
-        node = channel->unacked.previous; /* the newest first: each goes in front of the last */
-        struct fakelink_unacked *unacked = LIST_ITEM(node, fakelink_unacked, node);
-        forget_unacked(unacked);
-        link->broker->counts.given_back += unacked->message != NULL ? 1 : 0;
-        fakebroker_requeue(link->broker, unacked, true);
-    }
+    fakelink_drop_publish(&channel->publish);
+    fakelink_give_back(link, channel);
+    channel->held_count = 0;
 }
 
 static void drop_channel(struct fakebroker_link *link, struct fakelink_channel *channel)
 {
-    give_back_all(link, channel);
+    end_channel(link, channel);
     list_remove(&channel->node);
+    free(channel->held);
     free(channel);
 }
 
@@ -182,7 +78,7 @@ void fakelink_close_channel(struct fakebroker_link *link, uint16_t number, uint1
                                   .method_id = (uint16_t)method};
     fakelink_say(link, number, AMQP_CHANNEL_CLOSE_METHOD, &close);
     channel->closing = true;
-    give_back_all(link, channel);
+    end_channel(link, channel);
 }
 
 void fakelink_close(struct fakebroker_link *link, uint16_t code, uint32_t method, const char *text)
@@ -208,6 +104,7 @@ __attribute__((format(printf, 4, 5))) static void fault(struct fakebroker_link *
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     link->broker->counts.faults++;
+    fakebroker_note(link->broker, text);
     fakelink_close(link, code, method, text);
 }
 
@@ -227,8 +124,18 @@ __attribute__((format(printf, 5, 6))) static void refuse(struct fakebroker_link 
 
 /* Login. */
 
+/* The login has come so far. False: it falls silent instead of saying so. */
+static bool reach(struct fakebroker_link *link, enum fakelink_state state)
+{
+    link->state = state;
+    link->silent = link->silent || (int)state >= (int)link->broker->silent_from;
+    return !link->silent;
+}
+
 static void say_start(struct fakebroker_link *link)
 {
+    if (!reach(link, FAKELINK_START))
+        return;
     amqp_table_entry_t can[] = {
         {.key = amqp_cstring_bytes("consumer_cancel_notify"),
          .value = {.kind = AMQP_FIELD_KIND_BOOLEAN, .value.boolean = 1}},
@@ -251,7 +158,6 @@ static void say_start(struct fakebroker_link *link)
         .locales = amqp_cstring_bytes("en_US"),
     };
     fakelink_say(link, 0, AMQP_CONNECTION_START_METHOD, &start);
-    link->state = FAKELINK_START;
 }
 
 static bool password_is_right(const struct fakebroker *broker,
@@ -281,8 +187,8 @@ static void take_start_ok(struct fakebroker_link *link, const amqp_connection_st
     amqp_connection_tune_t tune = {.channel_max = broker->options.channel_max,
                                    .frame_max = broker->options.frame_max,
                                    .heartbeat = broker->options.heartbeat_s};
-    fakelink_say(link, 0, AMQP_CONNECTION_TUNE_METHOD, &tune);
-    link->state = FAKELINK_TUNE;
+    if (reach(link, FAKELINK_TUNE))
+        fakelink_say(link, 0, AMQP_CONNECTION_TUNE_METHOD, &tune);
 }
 
 static void take_open(struct fakebroker_link *link, const amqp_connection_open_t *open)
@@ -292,10 +198,9 @@ static void take_open(struct fakebroker_link *link, const amqp_connection_open_t
         char text[256];
         snprintf(text, sizeof text, "NOT_ALLOWED - vhost %.200s not found", vhost);
         fakelink_close(link, 530, AMQP_CONNECTION_OPEN_METHOD, text);
-    } else {
+    } else if (reach(link, FAKELINK_RUNNING)) {
         say_nothing_more(link, 0, AMQP_CONNECTION_OPEN_OK_METHOD);
         link->broker->counts.logins++;
-        link->state = FAKELINK_RUNNING;
     }
     free(vhost);
 }
@@ -310,7 +215,7 @@ static void take_tune_ok(struct fakebroker_link *link, const amqp_connection_tun
         .body_max = tune_ok->frame_max - FRAME_OVERHEAD,
         .channel_max = link->broker->options.channel_max,
     };
-    link->state = FAKELINK_OPEN;
+    (void)reach(link, FAKELINK_OPEN);
 }
 
 static void take_on_connection(struct fakebroker_link *link, uint32_t id, const void *method)
@@ -365,6 +270,8 @@ static void take_consume(struct fakebroker_link *link, struct fakelink_channel *
         tag = NULL;
         list_append(&queue->consumers, &consumer->in_queue);
         list_append(&channel->consumers, &consumer->in_channel);
+        link->broker->counts.consumes++;
+        link->broker->counts.unbounded += consumer->prefetch == 0 || consumer->no_ack ? 1 : 0;
         amqp_basic_consume_ok_t ok = {.consumer_tag = amqp_cstring_bytes(consumer->tag)};
         if (!method->nowait)
             fakelink_say(link, channel->number, AMQP_BASIC_CONSUME_OK_METHOD, &ok);
@@ -390,63 +297,7 @@ static void take_cancel(struct fakebroker_link *link, struct fakelink_channel *c
     free(tag);
 }
 
-/* Settlements. */
-
-enum settlement { SETTLE_ACK, SETTLE_RELEASE, SETTLE_RETRY, SETTLE_REJECT };
-
-static void settle_one(struct fakebroker_link *link, struct fakelink_unacked *unacked,
-                       enum settlement settlement)
-{
-    struct fakebroker *broker = link->broker;
-    forget_unacked(unacked);
-    switch (settlement) {
-    case SETTLE_RELEASE:
-        broker->counts.released++;
-        fakebroker_requeue(broker, unacked, broker->nack_counts);
-        return;
-    case SETTLE_RETRY:
-        broker->counts.retried++;
-        fakebroker_requeue(broker, unacked, true);
-        return;
-    case SETTLE_ACK:
-        broker->counts.acked++;
-        if (unacked->message != NULL)
-            fakequeue_message_free(unacked->message);
-        break;
-    case SETTLE_REJECT:
-        broker->counts.rejected++;
-        if (unacked->message != NULL)
-            fakebroker_bury(broker, unacked->queue, unacked->message);
-        break;
-    }
-    free(unacked);
-}
-
-/* B1 */
-static void settle(struct fakebroker_link *link, struct fakelink_channel *channel, uint64_t tag,
-                   bool multiple, enum settlement settlement, uint32_t id)
-{
-    bool known = tag == 0 && multiple;
-    list_for_each (node, &channel->unacked) {
-        known = known || LIST_ITEM(node, fakelink_unacked, node)->tag == tag;
-    }
-    if (!known) {
-        link->broker->counts.unknown_tags++;
-        refuse(link, channel, 406, id, "PRECONDITION_FAILED - unknown delivery tag %" PRIu64, tag);
-        return;
-    }
-    struct list *node = channel->unacked.next;
-    while (node != &channel->unacked) {
-        struct fakelink_unacked *unacked = LIST_ITEM(node, fakelink_unacked, node);
-        node = node->next;
-        if (tag != 0 && unacked->tag > tag)
-            break;
-        if (multiple || unacked->tag == tag)
-            settle_one(link, unacked, settlement);
-    }
-}
-
-/* Queues and confirms. */
+/* Queues. */
 
 static void take_declare(struct fakebroker_link *link, struct fakelink_channel *channel,
                          const amqp_queue_declare_t *method, const uint8_t *payload, size_t size)
@@ -479,115 +330,6 @@ static void take_declare(struct fakebroker_link *link, struct fakelink_channel *
     free(name);
 }
 
-static void confirm(struct fakebroker_link *link, struct fakelink_channel *channel, bool taken)
-{
-    struct fakebroker *broker = link->broker;
-    if (!channel->confirms)
-        return;
-    uint64_t tag = ++channel->next_confirm;
-    if (!taken) {
-        amqp_basic_nack_t nack = {.delivery_tag = tag};
-        fakelink_confirm_held(channel, link);
-        broker->counts.refused++;
-        fakelink_say(link, channel->number, AMQP_BASIC_NACK_METHOD, &nack);
-        return;
-    }
-    broker->counts.confirmed++;
-    amqp_basic_ack_t ack = {.delivery_tag = tag};
-    if (broker->hold_confirms)
-        channel->held_confirm = tag;
-    else
-        fakelink_say(link, channel->number, AMQP_BASIC_ACK_METHOD, &ack);
-}
-
-void fakelink_confirm_held(struct fakelink_channel *channel, struct fakebroker_link *link)
-{
-    if (channel->held_confirm == 0)
-        return;
-    amqp_basic_ack_t ack = {.delivery_tag = channel->held_confirm, .multiple = 1};
-    channel->held_confirm = 0;
-    fakelink_say(link, channel->number, AMQP_BASIC_ACK_METHOD, &ack);
-}
-
-/* B4, B5 */
-static void finish_publish(struct fakebroker_link *link, struct fakelink_channel *channel)
-{
-    struct fakebroker *broker = link->broker;
-    struct fakelink_publish publish = channel->publish;
-    channel->publish = (struct fakelink_publish){0};
-    struct ackd_bytes properties = {.data = publish.properties, .size = publish.properties_size};
-    struct ackd_bytes body = {.data = publish.body, .size = (size_t)publish.size};
-    bool refused = broker->refuse_publishes;
-    int queues = refused ? 1
-                         : fakebroker_route(broker, publish.exchange, publish.routing_key,
-                                            properties, body, &refused);
-    broker->counts.published++;
-    if (queues < 0) {
-        refuse(link, channel, 404, AMQP_BASIC_PUBLISH_METHOD,
-               "NOT_FOUND - no exchange '%s' in vhost '%s'", publish.exchange, broker->vhost);
-    } else {
-        if (queues == 0 && publish.mandatory) {
-            amqp_basic_return_t back = {.reply_code = 312,
-                                        .reply_text = amqp_cstring_bytes("NO_ROUTE"),
-                                        .exchange = amqp_cstring_bytes(publish.exchange),
-                                        .routing_key = amqp_cstring_bytes(publish.routing_key)};
-            struct fakequeue_message *message =
-                fakequeue_message_new(publish.exchange, publish.routing_key, properties, body);
-            fakelink_say(link, channel->number, AMQP_BASIC_RETURN_METHOD, &back);
-            say_content(link, channel->number, message);
-            fakequeue_message_free(message);
-            broker->counts.returned++;
-        }
-        confirm(link, channel, !refused);
-    }
-    drop_publish(&publish);
-}
-
-static void take_publish(struct fakebroker_link *link, struct fakelink_channel *channel,
-                         const amqp_basic_publish_t *method)
-{
-    channel->publish = (struct fakelink_publish){.exchange = text_of(method->exchange),
-                                                 .routing_key = text_of(method->routing_key),
-                                                 .mandatory = method->mandatory != 0};
-    if (link->broker->blocked != NULL && !link->publishes) {
-        amqp_connection_blocked_t blocked = {.reason = amqp_cstring_bytes(link->broker->blocked)};
-        fakelink_say(link, 0, AMQP_CONNECTION_BLOCKED_METHOD, &blocked);
-        link->blocked = true;
-    }
-    link->publishes = true;
-}
-
-static void take_content(struct fakebroker_link *link, const struct frame *frame,
-                         const uint8_t *payload)
-{
-    struct fakelink_channel *channel = fakelink_channel(link, frame->channel);
-    if (channel != NULL && channel->closing)
-        return;
-    struct fakelink_publish *publish = channel == NULL ? NULL : &channel->publish;
-    if (publish == NULL || publish->exchange == NULL ||
-        publish->header != (frame->type == FRAME_BODY)) {
-        fault(link, 505, 0, "UNEXPECTED_FRAME - unexpected %s frame", frame_type_name(frame->type));
-        return;
-    }
-    if (frame->type == FRAME_HEADER) {
-        publish->header = true;
-        publish->size = publish->left = wire_get_64(payload + 4);
-        publish->properties_size = frame->size - 12;
-        publish->properties =
-            (uint8_t *)fakebroker_strdup((const char *)payload + 12, publish->properties_size);
-        publish->body = malloc((size_t)publish->size + 1);
-        ackd_assert(publish->body != NULL);
-    } else if (frame->size > publish->left) {
-        fault(link, 501, 0, "FRAME_ERROR - more body than announced");
-        return;
-    } else {
-        memcpy(publish->body + (publish->size - publish->left), payload, frame->size);
-        publish->left -= frame->size;
-    }
-    if (publish->left == 0)
-        finish_publish(link, channel);
-}
-
 static void take_qos(struct fakebroker_link *link, struct fakelink_channel *channel,
                      const amqp_basic_qos_t *method)
 {
@@ -598,24 +340,6 @@ static void take_qos(struct fakebroker_link *link, struct fakelink_channel *chan
     }
     channel->prefetch = method->prefetch_count;
     say_nothing_more(link, channel->number, AMQP_BASIC_QOS_OK_METHOD);
-}
-
-static void take_settlement(struct fakebroker_link *link, struct fakelink_channel *channel,
-                            uint32_t id, const void *method)
-{
-    if (id == AMQP_BASIC_ACK_METHOD) {
-        const amqp_basic_ack_t *ack = method;
-        link->broker->counts.ack_frames++;
-        settle(link, channel, ack->delivery_tag, ack->multiple != 0, SETTLE_ACK, id);
-    } else if (id == AMQP_BASIC_NACK_METHOD) {
-        const amqp_basic_nack_t *nack = method;
-        settle(link, channel, nack->delivery_tag, nack->multiple != 0,
-               nack->requeue ? SETTLE_RELEASE : SETTLE_REJECT, id);
-    } else {
-        const amqp_basic_reject_t *reject = method;
-        settle(link, channel, reject->delivery_tag, false,
-               reject->requeue ? SETTLE_RETRY : SETTLE_REJECT, id);
-    }
 }
 
 /* B3 */
@@ -682,12 +406,12 @@ static void take_on_channel(struct fakebroker_link *link, uint16_t number, uint3
         say_nothing_more(link, number, AMQP_CONFIRM_SELECT_OK_METHOD);
         break;
     case AMQP_BASIC_PUBLISH_METHOD:
-        take_publish(link, channel, method);
+        fakelink_take_publish(link, channel, method);
         break;
     case AMQP_BASIC_ACK_METHOD:
     case AMQP_BASIC_NACK_METHOD:
     case AMQP_BASIC_REJECT_METHOD:
-        take_settlement(link, channel, id, method);
+        fakelink_take_settlement(link, channel, id, method);
         break;
     case AMQP_CHANNEL_OPEN_METHOD:
         fault(link, 504, id, "CHANNEL_ERROR - second 'channel.open' seen");
@@ -695,6 +419,18 @@ static void take_on_channel(struct fakebroker_link *link, uint16_t number, uint3
     default:
         fault(link, 540, id, "NOT_IMPLEMENTED - %s", method_name(id));
     }
+}
+
+static void take_content(struct fakebroker_link *link, const struct frame *frame,
+                         const uint8_t *payload)
+{
+    struct fakelink_channel *channel = fakelink_channel(link, frame->channel);
+    if (channel != NULL && channel->closing)
+        return;
+    const char *wrong = channel == NULL ? "UNEXPECTED_FRAME - content on no channel"
+                                        : fakelink_take_content(link, channel, frame, payload);
+    if (wrong != NULL)
+        fault(link, wrong[0] == 'U' ? 505 : 501, 0, "%s", wrong);
 }
 
 static void take_frame(struct fakebroker_link *link, const struct frame *frame,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* fakelink - the inside of the fake broker: what fakebroker.c and fakelink.c share. */
+/* fakelink - the inside of the fake broker: what its files share. */
 #ifndef ACKD_TESTS_LIB_FAKELINK_H
 #define ACKD_TESTS_LIB_FAKELINK_H
 
@@ -24,6 +24,8 @@ struct fakelink_consumer {
 struct fakelink_unacked {
     struct list node; /* by tag */
     uint64_t tag;
+    uint64_t number; /* of its message */
+    uint64_t serial;
     struct fakequeue_message *message;  /* NULL: its queue died under it */
     struct fakequeue *queue;            /* NULL: deleted */
     struct fakelink_consumer *consumer; /* NULL: canceled */
@@ -42,6 +44,14 @@ struct fakelink_publish {
     bool header; /* has come */
 };
 
+/* A confirm that is not said yet. */
+struct fakelink_confirm {
+    uint64_t tag;
+    uint64_t number; /* of its message; 0: none was stored */
+    bool taken;
+    char routing_key[64];
+};
+
 struct fakelink_channel {
     struct list node;
     uint16_t number;
@@ -50,7 +60,9 @@ struct fakelink_channel {
     uint16_t prefetch; /* of consumers to come */
     uint64_t next_tag;
     uint64_t next_confirm;
-    uint64_t held_confirm; /* the highest that is held back; 0: none */
+    struct fakelink_confirm *held; /* in order */
+    size_t held_count;
+    size_t held_room;
     struct list unacked;
     struct list consumers;
     struct fakelink_publish publish;
@@ -82,6 +94,7 @@ struct fakebroker_link {
     bool silent;
     bool publishes; /* it has published */
     bool blocked;
+    bool was_full; /* its output: nothing was delivered that could have been */
 };
 
 struct fakebroker {
@@ -97,6 +110,10 @@ struct fakebroker {
     struct fakebroker_counts counts;
     uint64_t now_ns;
     uint16_t more; /* over-delivery */
+    uint64_t serials;
+    struct fakebroker_observer observer;
+    char note[128]; /* the first slip of a client's */
+    enum fakebroker_step silent_from;
     bool silent;
     bool refuse_publishes;
     bool hold_confirms;
@@ -119,23 +136,46 @@ struct fakequeue *fakebroker_add_queue(struct fakebroker *broker, const char *na
                                        struct ackd_bytes arguments);
 /* Put back what a client held; @counted: towards the delivery limit. Frees nothing but @unacked. */
 void fakebroker_requeue(struct fakebroker *broker, struct fakelink_unacked *unacked, bool counted);
+/* Tell the observer. @queue: NULL if it is named by the message's routing key. */
+void fakebroker_happened(struct fakebroker *broker, enum fakebroker_fate fate,
+                         const struct fakequeue *queue, const struct fakequeue_message *message);
+void fakebroker_tell(const struct fakebroker *broker, const struct fakebroker_event *event);
+/* A client broke the rules. The first is kept. */
+void fakebroker_note(struct fakebroker *broker, const char *text);
 /* A copy. Never NULL. */
 char *fakebroker_strdup(const char *text, size_t size);
 
-/* Of fakelink.c, for fakebroker.c. */
+/* Of fakesettle.c. */
+void fakelink_say_content(struct fakebroker_link *link, uint16_t channel,
+                          const struct fakequeue_message *message);
+void fakelink_deliver(struct fakelink_consumer *consumer, struct fakequeue_message *message);
+void fakelink_cancel(struct fakelink_consumer *consumer);
+/* All that the channel holds; its consumers end. */
+void fakelink_give_back(struct fakebroker_link *link, struct fakelink_channel *channel);
+void fakelink_take_settlement(struct fakebroker_link *link, struct fakelink_channel *channel,
+                              uint32_t id, const void *method);
+
+/* Of fakepublish.c. */
+void fakelink_drop_publish(struct fakelink_publish *publish);
+void fakelink_take_publish(struct fakebroker_link *link, struct fakelink_channel *channel,
+                           const amqp_basic_publish_t *method);
+/* NULL, or why it is no content that may come now. */
+const char *fakelink_take_content(struct fakebroker_link *link, struct fakelink_channel *channel,
+                                  const struct frame *frame, const uint8_t *payload);
+/* Say what is held; @multiple: as few methods as can be. */
+void fakelink_say_confirms(struct fakebroker_link *link, struct fakelink_channel *channel,
+                           bool multiple);
+
+/* Of fakelink.c. */
 
 /* Read what has come. */
 void fakelink_read(struct fakebroker_link *link);
 void fakelink_say(struct fakebroker_link *link, uint16_t channel, uint32_t id, const void *method);
-void fakelink_deliver(struct fakelink_consumer *consumer, struct fakequeue_message *message);
 struct fakelink_channel *fakelink_channel(struct fakebroker_link *link, uint16_t number);
 void fakelink_close_channel(struct fakebroker_link *link, uint16_t number, uint16_t code,
                             uint32_t method, const char *text);
 void fakelink_close(struct fakebroker_link *link, uint16_t code, uint32_t method, const char *text);
 /* Give back all that it holds, and forget its channels. */
 void fakelink_drop_channels(struct fakebroker_link *link);
-void fakelink_cancel(struct fakelink_consumer *consumer);
-/* Say held confirms, as one. */
-void fakelink_confirm_held(struct fakelink_channel *channel, struct fakebroker_link *link);
 
 #endif

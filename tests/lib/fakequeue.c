@@ -38,6 +38,30 @@ static uint64_t message_expiration_ms(const struct fakequeue_message *message)
     return ms;
 }
 
+/* Where the integer header @name has its value; 0: nowhere. */
+static size_t find_integer(const struct fakequeue_message *message, const char *name)
+{
+    size_t size = strlen(name);
+    const uint8_t *found = memmem(message->properties, message->properties_size, name, size);
+    if (found == NULL || found[size] != 'l')
+        return 0;
+    return (size_t)(found - message->properties) + size + 1;
+}
+
+static void find_marks(struct fakequeue_message *message)
+{
+    size_t number_at = find_integer(message, FAKEQUEUE_NUMBER);
+    message->number = number_at == 0 ? 0 : wire_get_64(message->properties + number_at);
+    message->serial_at = number_at == 0 ? 0 : find_integer(message, FAKEQUEUE_SERIAL);
+}
+
+void fakequeue_message_set_serial(struct fakequeue_message *message, uint64_t serial)
+{
+    message->serial = serial;
+    if (message->serial_at != 0)
+        wire_put_64(message->properties + message->serial_at, serial);
+}
+
 struct fakequeue_message *fakequeue_message_new(const char *exchange, const char *routing_key,
                                                 struct ackd_bytes properties,
                                                 struct ackd_bytes body)
@@ -51,6 +75,7 @@ struct fakequeue_message *fakequeue_message_new(const char *exchange, const char
     message->properties_size = properties.size;
     message->body = copy_bytes(body.data, body.size);
     message->body_size = body.size;
+    find_marks(message);
     return message;
 }
 
@@ -111,6 +136,7 @@ void fakequeue_message_set_integer(struct fakequeue_message *message, const char
     free(message->properties);
     message->properties = bytes;
     message->properties_size = size;
+    find_marks(message);
     arena_fini(&arena);
 }
 

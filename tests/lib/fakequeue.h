@@ -14,6 +14,11 @@
 
 #include "base/list.h"
 
+/* Integer headers by which tests know messages: one that it keeps for ever, and one, for those that
+ * have it, that is written anew for each delivery. */
+#define FAKEQUEUE_NUMBER "x-sim-number"
+#define FAKEQUEUE_SERIAL "x-sim-serial"
+
 struct fakequeue_message {
     struct list node;
     uint64_t position; /* in its queue */
@@ -24,6 +29,9 @@ struct fakequeue_message {
     size_t properties_size;
     uint8_t *body;
     size_t body_size;
+    uint64_t number;     /* by its header FAKEQUEUE_NUMBER; 0: it has none */
+    uint64_t serial;     /* of its last delivery */
+    size_t serial_at;    /* where that is written in the properties; 0: nowhere */
     uint32_t given_back; /* how often, as far as the queue counts it */
     bool redelivered;
 };
@@ -57,6 +65,8 @@ void fakequeue_message_free(struct fakequeue_message *message);
 /* Set the header @name to an integer. */
 void fakequeue_message_set_integer(struct fakequeue_message *message, const char *name,
                                    int64_t value);
+
+void fakequeue_message_set_serial(struct fakequeue_message *message, uint64_t serial);
 
 /* @arguments: the encoded entries of its declaration. */
 struct fakequeue *fakequeue_new(const char *name, struct ackd_bytes arguments);

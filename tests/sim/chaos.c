@@ -30,87 +30,67 @@ static void chaos_freeze(struct chaos *chaos)
         sim_wire_freeze(wire);
 }
 
-static struct rabbit_connection *chaos_connection(const struct chaos *chaos)
-{
-    struct rabbit_connection *chosen = NULL;
-    uint64_t count = 0;
-    list_for_each (node, &chaos->daemon->rabbit.connections) {
-        struct rabbit_connection *connection = LIST_ITEM(node, rabbit_connection, node);
-        if (connection->step == RABBIT_OPEN && sim_between(0, count++) == 0)
-            chosen = connection;
-    }
-    return chosen;
-}
-
-static struct rabbit_channel *chaos_channel(const struct chaos *chaos)
-{
-    struct rabbit_connection *connection = chaos_connection(chaos);
-    struct rabbit_channel *chosen = NULL;
-    uint64_t count = 0;
-    for (size_t i = 0; connection != NULL && i < RABBIT_CHANNELS; i++) {
-        struct rabbit_channel *channel = connection->channels[i];
-        if (channel != NULL && channel->open && sim_between(0, count++) == 0)
-            chosen = channel;
-    }
-    return chosen;
-}
-
 static void chaos_close_channel(struct chaos *chaos)
 {
     static const uint16_t codes[] = {311, 403, 404, 405, 406};
-    struct rabbit_channel *channel = chaos_channel(chaos);
-    if (channel != NULL)
-        rabbit_close_channel(channel, codes[sim_between(0, 4)], "CHAOS");
+    struct fakebroker_link *link = sim_broker_draw_link(&chaos->daemon->broker);
+    uint16_t channel = sim_broker_draw_channel(link);
+    if (channel != 0)
+        fakebroker_close_channel(link, channel, codes[sim_between(0, 4)], "CHAOS");
 }
 
 static void chaos_close_connection(struct chaos *chaos)
 {
     static const uint16_t codes[] = {200, 320, 402, 403, 501, 504, 530, 541};
-    struct rabbit_connection *connection = chaos_connection(chaos);
-    if (connection != NULL)
-        rabbit_close_connection(connection, codes[sim_between(0, 7)], "CHAOS");
+    struct fakebroker_link *link = sim_broker_draw_link(&chaos->daemon->broker);
+    if (link != NULL)
+        fakebroker_close_connection(link, codes[sim_between(0, 7)], "CHAOS");
 }
 
+/* What a cancelled consumer holds does not count against the prefetch of the next one. */
 static void chaos_cancel(struct chaos *chaos)
 {
-    struct rabbit_channel *channel = chaos_channel(chaos);
-    if (channel != NULL && channel->queue != NULL)
-        rabbit_cancel(channel);
+    chaos->daemon->flooded = true;
+    fakebroker_cancel(chaos->daemon->broker.fake, "work");
 }
 
 static void chaos_alarm(struct chaos *chaos)
 {
-    rabbit_set_alarm(&chaos->daemon->rabbit, !chaos->daemon->rabbit.alarm);
+    chaos->alarm = !chaos->alarm;
+    if (chaos->alarm)
+        fakebroker_block(chaos->daemon->broker.fake, "low on memory");
+    else
+        fakebroker_unblock(chaos->daemon->broker.fake);
 }
 
 static void chaos_refuse(struct chaos *chaos)
 {
-    struct rabbit_queue *dead = rabbit_find(&chaos->daemon->rabbit, "work.dead");
-    if (dead != NULL)
-        dead->refuses = !dead->refuses;
+    chaos->refuse = !chaos->refuse;
+    fakebroker_refuse_publishes(chaos->daemon->broker.fake, chaos->refuse);
 }
 
 static void chaos_mute(struct chaos *chaos)
 {
-    struct rabbit *rabbit = &chaos->daemon->rabbit;
-    struct rabbit_connection *connection = chaos_connection(chaos);
-    if (connection != NULL)
-        connection->mute = true;
-    rabbit->mute_from = sim_chance(50) ? RABBIT_GONE : (enum rabbit_step)sim_between(0, 3);
+    struct fakebroker_link *link = sim_broker_draw_link(&chaos->daemon->broker);
+    if (link != NULL)
+        fakebroker_silence(link, true);
+    fakebroker_silence_from(chaos->daemon->broker.fake,
+                            sim_chance(50) ? FAKEBROKER_NEVER
+                                           : (enum fakebroker_step)sim_between(FAKEBROKER_GREETING,
+                                                                               FAKEBROKER_OPENING));
 }
 
 static void chaos_network(struct chaos *chaos)
 {
-    (void)chaos;
     sim_set_connect((enum sim_connect)sim_between(SIM_CONNECT, SIM_CONNECT_UNRESOLVED));
     chaos_cut(chaos);
 }
 
 static void chaos_flood(struct chaos *chaos)
 {
-    chaos->daemon->rabbit.floods = chaos->daemon->rabbit.flooded = true;
-    rabbit_pump(&chaos->daemon->rabbit);
-    chaos->daemon->rabbit.floods = false;
+    chaos->daemon->flooded = true;
+    fakebroker_over_deliver(chaos->daemon->broker.fake, UINT16_MAX);
+    fakebroker_over_deliver(chaos->daemon->broker.fake, 0);
 }
 
 /* Somebody asks what goes on, or wants what is not to be had. */
@@ -128,26 +108,27 @@ static void (*const chaos_faults[])(struct chaos *chaos) = {
 
 static void chaos_calm(struct chaos *chaos)
 {
-    struct rabbit *rabbit = &chaos->daemon->rabbit;
-    struct rabbit_queue *dead = rabbit_find(rabbit, "work.dead");
+    struct fakebroker *broker = chaos->daemon->broker.fake;
     sim_set_connect(SIM_CONNECT);
-    rabbit_set_alarm(rabbit, false);
-    rabbit->mute_from = RABBIT_GONE;
-    if (dead != NULL)
-        dead->refuses = false;
+    fakebroker_unblock(broker);
+    fakebroker_silence_from(broker, FAKEBROKER_NEVER);
+    fakebroker_refuse_publishes(broker, false);
     chaos->calm_ns = sim_now_ns();
 }
 
 static void chaos_due(struct timer *timer)
 {
     struct chaos *chaos = LIST_ITEM(timer, chaos, timer);
+    (void)sim_broker_fake(&chaos->daemon->broker);
     if (chaos->faults == 0) {
         chaos_calm(chaos);
+        sim_broker_changed(&chaos->daemon->broker);
         return;
     }
     chaos->faults--;
     size_t count = sizeof chaos_faults / sizeof chaos_faults[0];
     chaos_faults[sim_between(0, count - 1)](chaos);
+    sim_broker_changed(&chaos->daemon->broker);
     sim_after_ns(timer, sim_between(0, chaos->apart_ms * NS_PER_MS));
 }
 

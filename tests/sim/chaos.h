@@ -13,6 +13,8 @@ struct chaos {
     struct timer timer;
     unsigned faults; /* still to come */
     uint64_t apart_ms;
+    bool alarm;
+    bool refuse;
     uint64_t calm_ns; /* when calm came; 0: not yet */
 };
 

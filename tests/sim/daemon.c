@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "amqp/wire.h"
+#include "fakequeue.h"
 #include "sim_plugin.h"
 
 enum { DAEMON_HEADER_MAX = 512, DAEMON_LIMIT_S = 3600, DAEMON_KILLED_MAX = 10000 };
@@ -69,43 +70,32 @@ static uint8_t *daemon_put_long(uint8_t *at, const char *name, uint64_t value)
     return wire_put_64(wire_put_8(at + size, 'l'), value);
 }
 
-/* Headers, of which a drawn number are there for their size alone; then delivery mode. */
-static size_t daemon_write_header(uint8_t *header, uint64_t number)
-{
-    uint8_t *table = wire_put_16(header, 0x3000);
-    uint8_t *at = daemon_put_long(table + 4, "x-sim-number", number);
-    at = daemon_put_long(at, "x-sim-serial", 0);
-    for (uint64_t more = sim_between(0, 9); more > 0; more--)
-        at = daemon_put_long(at, "x-more", more);
-    wire_put_32(table, (uint32_t)(at - table - 4));
-    return (size_t)(wire_put_8(at, 2) - header);
-}
-
+/* The headers, of which a drawn number are there for their size alone. */
 static void daemon_put(struct daemon *daemon, uint64_t number)
 {
-    uint8_t header[DAEMON_HEADER_MAX];
-    struct rabbit_message *message = calloc(1, sizeof *message);
-    sim_that(message != NULL);
-    list_init(&message->node);
-    message->header_size = daemon_write_header(header, number);
-    message->header = malloc(message->header_size);
-    message->body_size =
-        sim_chance(5) ? 0 : sim_between(0, sim_between(1, daemon->options.body_max));
-    message->body = malloc(message->body_size + 1);
-    sim_that(message->header != NULL && message->body != NULL);
-    memcpy(message->header, header, message->header_size);
-    for (size_t i = 0; i < message->body_size; i++)
-        message->body[i] = daemon_byte(number, i);
-    rabbit_put(&daemon->rabbit, daemon->queue, message);
+    uint8_t bytes[DAEMON_HEADER_MAX];
+    uint8_t *at = daemon_put_long(bytes, FAKEQUEUE_NUMBER, number);
+    at = daemon_put_long(at, FAKEQUEUE_SERIAL, 0);
+    for (uint64_t more = sim_between(0, 9); more > 0; more--)
+        at = daemon_put_long(at, "x-more", more);
+    struct properties properties = {.delivery_mode = 2, .priority = -1};
+    properties.headers = (struct ackd_bytes){.data = bytes, .size = (size_t)(at - bytes)};
+    size_t size = sim_chance(5) ? 0 : sim_between(0, sim_between(1, daemon->options.body_max));
+    uint8_t *body = malloc(size + 1);
+    sim_that(body != NULL);
+    for (size_t i = 0; i < size; i++)
+        body[i] = daemon_byte(number, i);
+    fakebroker_put(daemon->broker.fake, "work", &properties, (struct ackd_bytes){body, size});
+    free(body);
 }
 
 static void daemon_plan(struct daemon *daemon, struct daemon_message *message)
 {
     const struct daemon_options *options = &daemon->options;
     uint64_t draw = sim_between(0, 99);
-    message->plan = draw < options->dead                   ? DAEMON_DEAD
-                    : draw < options->dead + options->drop ? DAEMON_DROPPED
-                                                           : DAEMON_DONE;
+    message->plan = draw < options->dead                   ? BOOKS_DEAD
+                    : draw < options->dead + options->drop ? BOOKS_DROPPED
+                                                           : BOOKS_DONE;
     if (sim_chance(options->fail))
         message->failures_left = (unsigned)sim_between(1, 2);
     message->stubborn = sim_chance(options->stubborn);
@@ -185,20 +175,20 @@ static int daemon_wait(struct daemon *daemon, const struct daemon_message *messa
     return ACKD_OK;
 }
 
-static int daemon_return(struct daemon_message *message, uint8_t *outcome)
+static int daemon_return(struct daemon *daemon, struct daemon_message *message, uint64_t serial)
 {
     if (message->failures_left > 0) {
         message->failures_left--;
-        *outcome = DAEMON_FAILED;
+        books_outcome(&daemon->books, serial, BOOKS_FAILED);
         return sim_chance(30) ? ackd_retry_after(sim_between(1, 200), "later")
                               : ackd_fail(ACKD_E_USER, "on purpose");
     }
     /* Beyond its time limit a message is tried again, whatever is returned but success. */
-    bool late = ackd_time_left_ms() == 0 && message->plan != DAEMON_DONE;
-    *outcome = late ? DAEMON_FAILED : (uint8_t)message->plan;
-    if (message->plan == DAEMON_DEAD)
+    bool late = ackd_time_left_ms() == 0 && message->plan != BOOKS_DONE;
+    books_outcome(&daemon->books, serial, late ? BOOKS_FAILED : message->plan);
+    if (message->plan == BOOKS_DEAD)
         return ackd_dead("for good");
-    return message->plan == DAEMON_DROPPED ? ackd_drop("not wanted") : ACKD_OK;
+    return message->plan == BOOKS_DROPPED ? ackd_drop("not wanted") : ACKD_OK;
 }
 
 static uint64_t daemon_header(const struct ackd_message *message, const char *name)
@@ -214,7 +204,7 @@ static int daemon_handle(const struct ackd_message *message, void *state)
     (void)state;
     uint64_t number = daemon_header(message, "x-sim-number");
     uint64_t serial = daemon_header(message, "x-sim-serial");
-    sim_that(number < DAEMON_MESSAGES_MAX && serial < DAEMON_DELIVERIES_MAX);
+    sim_that(number > 0 && number <= daemon->options.messages);
     struct ackd_bytes body = ackd_message_body(message);
     daemon_check_body(number, body.data, body.size);
     if (daemon->options.loops == 1)
@@ -228,11 +218,11 @@ static int daemon_handle(const struct ackd_message *message, void *state)
     int code = daemon_wait(daemon, &daemon->messages[number]);
     daemon->running--;
     daemon->handled++;
-    uint8_t *outcome = &daemon->outcomes[serial];
     if (code == ACKD_OK)
-        return daemon_return(&daemon->messages[number], outcome);
+        return daemon_return(daemon, &daemon->messages[number], serial);
     bool late = ackd_cancel_reason() == ACKD_CANCEL_DEADLINE;
-    *outcome = code == ACKD_CANCELED && !late ? DAEMON_CANCELED : DAEMON_FAILED;
+    books_outcome(&daemon->books, serial,
+                  code == ACKD_CANCELED && !late ? BOOKS_CANCELED : BOOKS_FAILED);
     return code;
 }
 
@@ -259,44 +249,15 @@ static int daemon_stop(void *state)
     return ACKD_OK;
 }
 
-static void daemon_settled(const struct rabbit_message *message, enum rabbit_answer answer,
-                           void *arg)
+static void daemon_happened(const struct fakebroker_event *event, void *arg)
 {
     struct daemon *daemon = arg;
-    struct daemon_message *entry = &daemon->messages[message->number];
-    uint8_t outcome = daemon->outcomes[message->serial];
-    if (message->queue != daemon->queue)
-        return;
-    if (answer != RABBIT_ACK) {
-        sim_that(answer != RABBIT_DISCARD);
-        sim_that(daemon->loose || (outcome != DAEMON_DONE && outcome != DAEMON_DROPPED));
-        sim_that(answer == RABBIT_NACK || outcome == DAEMON_FAILED);
-        return;
-    }
-    sim_that(outcome == DAEMON_DONE || outcome == DAEMON_DROPPED ||
-             (outcome == DAEMON_DEAD && entry->confirmed > 0));
-    sim_equal(entry->acked, 0);
-    entry->acked++;
-    daemon->acked++;
-    if (daemon->stop_when_done && daemon->acked == daemon->options.messages)
+    books_happened(event, &daemon->books);
+    if (event->fate == FAKEBROKER_STORED)
+        daemon_check_body(event->number, event->body.data, event->body.size);
+    if (event->fate == FAKEBROKER_ACKED && daemon->stop_when_done && daemon->signals == 0 &&
+        !timer_armed(&daemon->signal) && daemon->books.finished == daemon->options.messages)
         daemon_signal_after(daemon, sim_between(0, 50 * NS_PER_MS));
-}
-
-static void daemon_published(const struct rabbit_queue *queue, const struct rabbit_message *message,
-                             void *arg)
-{
-    struct daemon *daemon = arg;
-    sim_that(queue == daemon->dead || daemon->dead == NULL);
-    sim_that(message->number > 0 && message->number < DAEMON_MESSAGES_MAX);
-    sim_that(daemon->messages[message->number].plan == DAEMON_DEAD);
-    daemon_check_body(message->number, message->body, message->body_size);
-    daemon->messages[message->number].copies++;
-}
-
-static void daemon_confirmed(uint64_t number, void *arg)
-{
-    struct daemon *daemon = arg;
-    daemon->messages[number].confirmed++;
 }
 
 static void daemon_configure(struct daemon *daemon)
@@ -343,7 +304,7 @@ static void daemon_check(void *arg)
     list_for_each (node, &daemon->host->consumers) {
         const struct consumer *consumer = LIST_ITEM(node, consumer, node);
         sim_that(consumer->running <= consumer->config->concurrency);
-        sim_that(consumer->ledger.open <= consumer->config->prefetch || daemon->rabbit.flooded);
+        sim_that(consumer->ledger.open <= consumer->config->prefetch || daemon->flooded);
         sim_that(consumer->reason[CONSUMER_REASON_SIZE - 1] == '\0');
     }
 }
@@ -369,6 +330,35 @@ void daemon_signal_after(struct daemon *daemon, uint64_t ns)
         sim_after_ns(&daemon->signal, ns);
 }
 
+static void daemon_begin_broker(struct daemon *daemon)
+{
+    const struct fakebroker_options options = {.heartbeat_s = 60};
+    const struct fakebroker_observer observer = {.happened = daemon_happened, .arg = daemon};
+    sim_broker_begin(&daemon->broker, &options);
+    fakebroker_tick(daemon->broker.fake, sim_now_ns());
+    fakebroker_observe(daemon->broker.fake, &observer);
+    fakebroker_declare(daemon->broker.fake, "work", NULL, 0);
+    if (sim_chance(50))
+        fakebroker_declare(daemon->broker.fake, "work.dead", NULL, 0);
+    books_begin(&daemon->books, daemon->options.messages, "work.dead");
+    daemon->messages = calloc(daemon->options.messages + 1, sizeof *daemon->messages);
+    sim_that(daemon->messages != NULL);
+    for (unsigned i = 1; i <= daemon->options.messages; i++) {
+        daemon_plan(daemon, &daemon->messages[i]);
+        daemon_put(daemon, i);
+    }
+}
+
+void daemon_loosen(struct daemon *daemon)
+{
+    daemon->books.loose = true;
+}
+
+uint64_t daemon_finished(const struct daemon *daemon)
+{
+    return daemon->books.finished;
+}
+
 void daemon_begin(struct daemon *daemon, const struct daemon_options *options)
 {
     memset(daemon, 0, sizeof *daemon);
@@ -386,19 +376,7 @@ void daemon_begin(struct daemon *daemon, const struct daemon_options *options)
                                              .run_failure = options->run_failure};
     sim_plugin_use(&daemon->handler);
     timer_init(&daemon->signal, daemon_signal);
-    rabbit_init(&daemon->rabbit);
-    daemon->rabbit.settled = daemon_settled;
-    daemon->rabbit.published = daemon_published;
-    daemon->rabbit.confirmed = daemon_confirmed;
-    daemon->rabbit.arg = daemon;
-    daemon->queue = rabbit_declare(&daemon->rabbit, "work");
-    if (sim_chance(50))
-        daemon->dead = rabbit_declare(&daemon->rabbit, "work.dead");
-    sim_that(daemon->options.messages < DAEMON_MESSAGES_MAX);
-    for (unsigned i = 1; i <= daemon->options.messages; i++) {
-        daemon_plan(daemon, &daemon->messages[i]);
-        daemon_put(daemon, i);
-    }
+    daemon_begin_broker(daemon);
     daemon_configure(daemon);
     int code = host_new(daemon->config, &daemon->host);
     sim_that(code == ACKD_OK);
@@ -409,7 +387,7 @@ struct consumer *daemon_consumer(const struct daemon *daemon)
     return LIST_ITEM(daemon->host->consumers.next, consumer, node);
 }
 
-/* B5 */
+/* D3 */
 static void daemon_check_counts(const struct daemon *daemon)
 {
     const struct metric_set *metrics = &daemon_consumer(daemon)->metrics;
@@ -440,7 +418,7 @@ int daemon_run(struct daemon *daemon)
     daemon->ended_ns = sim_now_ns();
     timer_stop(&daemon->signal);
     sim_equal(sim_notified("READY=1") <= 1, true);
-    if (!daemon->loose)
+    if (!daemon->books.loose)
         daemon_check_counts(daemon);
     if (status == HOST_EXIT_UNOBSERVED) {
         ackd_task_unref(daemon_kept);
@@ -455,32 +433,14 @@ int daemon_run(struct daemon *daemon)
     return status;
 }
 
-static size_t daemon_count(const struct rabbit_queue *queue, unsigned *counts)
-{
-    size_t count = 0;
-    list_for_each (node, &queue->ready) {
-        counts[LIST_ITEM(node, rabbit_message, node)->number]++;
-        count++;
-    }
-    return count;
-}
-
-/* B3 */
 void daemon_end(struct daemon *daemon)
 {
-    static unsigned waiting[DAEMON_MESSAGES_MAX];
-    memset(waiting, 0, sizeof waiting);
     sim_end();
-    if (daemon->rabbit.violations > 0)
-        sim_fail(__FILE__, __LINE__, "%u slips: %s", daemon->rabbit.violations,
-                 daemon->rabbit.violation);
-    size_t count = daemon_count(daemon->queue, waiting);
-    sim_equal(count + daemon->acked, daemon->options.messages);
-    for (unsigned i = 1; i <= daemon->options.messages; i++) {
-        const struct daemon_message *message = &daemon->messages[i];
-        sim_equal(waiting[i] + message->acked, 1);
-        if (message->acked > 0 && message->plan == DAEMON_DEAD)
-            sim_that(message->copies > 0);
-    }
-    rabbit_fini(&daemon->rabbit);
+    const struct fakebroker_counts *counts = fakebroker_counts(daemon->broker.fake);
+    if (counts->faults + counts->unknown_tags + counts->unbounded > 0)
+        sim_fail(__FILE__, __LINE__, "a slip: %s", fakebroker_first_fault(daemon->broker.fake));
+    books_check(&daemon->books);
+    books_free(&daemon->books);
+    free(daemon->messages);
+    sim_broker_end(&daemon->broker);
 }

@@ -1,24 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon - the real host in the simulated world, a handler that does what the seed says, and the
- * books of what became of each message.
+ * daemon - the real host in the simulated world, and a handler that does what the seed says.
  *
- *   B1  What is acknowledged was handled before: its handler had returned ACKD_OK or dropped it, or
- *       its copy in the dead-letter queue was confirmed.
- *   B2  What is sent back was not handled with success.
- *   B3  At the end each message is in the queue or was acknowledged, never both, never neither.
- *   B4  Never do more handlers run than `concurrency`, and they start in the order of delivery.
- *   B5  Each delivery is accounted for by exactly one of the host's counts.
+ *   D1  The books of what became of each message are right: books.h.
+ *   D2  Never do more handlers run than `concurrency`, and on one loop they start in the order of
+ *       delivery.
+ *   D3  Each delivery is accounted for by exactly one of the host's counts.
  */
 #ifndef ACKD_TESTS_SIM_DAEMON_H
 #define ACKD_TESTS_SIM_DAEMON_H
 
 #include <ackd/consumer.h>
 
+#include "books.h"
 #include "host/host.h"
-#include "rabbit.h"
-
-enum { DAEMON_MESSAGES_MAX = 4096, DAEMON_DELIVERIES_MAX = 65536 };
+#include "sim_broker.h"
 
 struct daemon_options {
     unsigned messages;
@@ -46,39 +42,24 @@ struct daemon_options {
     bool offloads;     /* each handler has a job for the CPU pool */
 };
 
-enum daemon_outcome {
-    DAEMON_NONE,
-    DAEMON_DONE,
-    DAEMON_FAILED,
-    DAEMON_DEAD,
-    DAEMON_DROPPED,
-    DAEMON_CANCELED
-};
-
 struct daemon_message {
-    enum daemon_outcome plan;
+    enum books_outcome plan;
     unsigned failures_left;
-    unsigned acked;
-    unsigned copies;    /* in the dead-letter queue */
-    unsigned confirmed; /* of them */
     bool stubborn;
     bool nested;
 };
 
 struct daemon {
     struct daemon_options options;
-    struct rabbit rabbit;
-    struct rabbit_queue *queue;
-    struct rabbit_queue *dead;
+    struct sim_broker broker;
+    struct books books;
     struct config *config;
     struct host *host;
     struct ackd_consumer handler;
-    struct daemon_message messages[DAEMON_MESSAGES_MAX];
-    uint8_t outcomes[DAEMON_DELIVERIES_MAX]; /* enum daemon_outcome, by serial */
+    struct daemon_message *messages; /* by number, from 1 */
     unsigned running;
     unsigned running_max;
     unsigned started; /* loops whose start() has succeeded, and stop() not yet */
-    unsigned acked;
     unsigned handled;
     uint64_t last_serial;
     struct timer signal; /* SIGTERM */
@@ -89,12 +70,16 @@ struct daemon {
     uint64_t ended_ns;
     void (*step)(struct daemon *daemon); /* after each step of the world; may be NULL */
     bool stop_when_done;                 /* SIGTERM when the last message was acknowledged */
-    bool loose;                          /* work may be given back by force */
+    bool flooded;                        /* the broker did not keep to the prefetch, now or ever */
 };
 
 /* What most simulations use; all may be changed before daemon_begin. After sim_begin. */
 void daemon_draw_options(struct daemon_options *options);
 void daemon_begin(struct daemon *daemon, const struct daemon_options *options);
+/* Work may be given back by force. */
+void daemon_loosen(struct daemon *daemon);
+/* Messages that were handled and acknowledged. */
+uint64_t daemon_finished(const struct daemon *daemon);
 /* SIGTERM in @ns; the others as set. */
 void daemon_signal_after(struct daemon *daemon, uint64_t ns);
 /* One of them, now: not from inside a turn. */

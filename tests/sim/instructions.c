@@ -16,7 +16,7 @@
 enum { INSTRUCTIONS_BATCH = 64, INSTRUCTIONS_BODY = 100 };
 
 static struct daemon daemon;
-static unsigned long left;
+static unsigned long count;
 
 static int handle(const struct ackd_message *message, void *state)
 {
@@ -25,37 +25,22 @@ static int handle(const struct ackd_message *message, void *state)
     return ACKD_OK;
 }
 
-static void settled(const struct rabbit_message *message, enum rabbit_answer answer, void *arg)
+static void stop_when_settled(struct daemon *stopped)
 {
-    (void)message;
-    (void)arg;
-    sim_that(answer == RABBIT_ACK);
-    if (--left == 0)
-        daemon_signal_after(&daemon, NS_PER_MS);
+    if (fakebroker_counts(stopped->broker.fake)->acked == count && stopped->signals == 0 &&
+        !timer_armed(&stopped->signal))
+        daemon_signal_after(stopped, NS_PER_MS);
 }
 
-static void put(void)
-{
-    static const uint8_t header[] = {0x10, 0x00, 2}; /* a delivery mode, and nothing else */
-    struct rabbit_message *message = calloc(1, sizeof *message);
-    sim_that(message != NULL);
-    list_init(&message->node);
-    message->header_size = sizeof header;
-    message->header = malloc(sizeof header);
-    message->body_size = INSTRUCTIONS_BODY;
-    message->body = calloc(1, INSTRUCTIONS_BODY);
-    sim_that(message->header != NULL && message->body != NULL);
-    memcpy(message->header, header, sizeof header);
-    rabbit_put(&daemon.rabbit, daemon.queue, message);
-}
-
-static void consume(unsigned long count)
+static void consume(void)
 {
     static const struct daemon_options options = {.concurrency = INSTRUCTIONS_BATCH,
                                                   .prefetch = INSTRUCTIONS_BATCH,
                                                   .loops = 1,
                                                   .heartbeat_s = 60,
                                                   .shutdown_ms = 10000};
+    static const struct properties properties = {.delivery_mode = 2, .priority = -1};
+    static const uint8_t body[INSTRUCTIONS_BODY];
     static const struct sim_weather weather = {.latency_ns = 100 * NS_PER_US,
                                                .chunk_max = 1024 * 1024,
                                                .whole = true,
@@ -64,13 +49,12 @@ static void consume(unsigned long count)
     sim_set_weather(&weather);
     daemon_begin(&daemon, &options);
     daemon.handler.handle = handle;
-    daemon.rabbit.settled = settled;
-    left = count;
+    daemon.step = stop_when_settled;
     for (unsigned long i = 0; i < count; i++)
-        put();
+        fakebroker_put(daemon.broker.fake, "work", &properties,
+                       (struct ackd_bytes){.data = body, .size = sizeof body});
     sim_equal(daemon_run(&daemon), HOST_EXIT_OK);
-    sim_end();
-    rabbit_fini(&daemon.rabbit);
+    daemon_end(&daemon);
 }
 
 int main(int argc, char **argv)
@@ -86,6 +70,7 @@ int main(int argc, char **argv)
 #elif !defined(HAVE_VALGRIND_VALGRIND_H)
     printf("built without the headers of Valgrind\n");
 #endif
-    consume(strtoul(argv[1], NULL, 10));
+    count = strtoul(argv[1], NULL, 10);
+    consume();
     return EXIT_SUCCESS;
 }

@@ -84,7 +84,9 @@ struct sim_server {
     void *(*accept)(struct sim_wire *wire, void *arg); /* the server's connection */
     void (*received)(void *connection, const uint8_t *bytes, size_t size);
     struct buffer *(*output)(void *connection); /* what it wants to send; the world takes from it */
+    void (*sent)(void *connection);             /* some was taken; may be NULL */
     void (*lost)(void *connection);             /* the wire ended; once */
+    void (*ended)(void *arg);                   /* the world does: no timer may be left */
     void *arg;
 };
 void sim_set_server(const struct sim_server *server);

@@ -118,6 +118,8 @@ void sim_streams_end(void)
         sim_that(wire->stream == NULL);
         sim_wire_lose(wire);
     }
+    if (net.server.ended != NULL)
+        net.server.ended(net.server.arg);
 }
 
 enum { SIM_GAP = 16 }; /* what follows directly comes so many times sooner */
@@ -258,6 +260,8 @@ static void sim_wire_to_daemon(struct timer *timer)
     error_ignore(buffer_append(&bytes, buffer_bytes(output), piece));
     sim_that(buffer_size(&bytes) == piece);
     buffer_consume(output, piece);
+    if (net.server.sent != NULL)
+        net.server.sent(wire->connection);
     struct sim_arrival arrival = {.stream = stream};
     while (buffer_size(&bytes) > 0 && wire->stream != NULL) {
         arrival.bytes = buffer_bytes(&bytes);

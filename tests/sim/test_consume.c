@@ -22,7 +22,7 @@ static void consume_all(uint64_t seed)
     begin(seed);
     daemon.stop_when_done = true;
     sim_equal(daemon_run(&daemon), HOST_EXIT_OK);
-    sim_equal(daemon.acked, daemon.options.messages);
+    sim_equal(daemon_finished(&daemon), daemon.options.messages);
     sim_equal(sim_notified("READY=1"), 1);
     sim_equal(sim_notified("STOPPING=1"), 1);
     daemon_end(&daemon);
@@ -69,7 +69,7 @@ static void start_slowly(uint64_t seed)
     daemon_begin(&daemon, &options);
     daemon.stop_when_done = true;
     sim_equal(daemon_run(&daemon), HOST_EXIT_OK);
-    sim_equal(daemon.acked, daemon.options.messages);
+    sim_equal(daemon_finished(&daemon), daemon.options.messages);
     daemon_end(&daemon);
 }
 

@@ -146,7 +146,7 @@ static void run_that_does_not_end(uint64_t seed)
 {
     begin(seed, 20, 50, ACKD_SERVICE_STOP_HOST);
     seen.stubborn = true;
-    daemon.loose = true;
+    daemon_loosen(&daemon);
     daemon_signal_after(&daemon, sim_between(1000, 3000) * NS_PER_MS);
     sim_equal(daemon_run(&daemon), HOST_EXIT_FORCED);
     sim_that(elapsed_ms() >= RUN_SHUTDOWN_MS);
@@ -177,7 +177,7 @@ static void run_is_called_again(uint64_t seed)
     sim_equal(daemon_run(&daemon), HOST_EXIT_OK);
     sim_equal(sim_logged("service-restart"), 5);
     sim_equal(seen.calls, 5 + RUN_LOOPS); /* five failures, and one success on each loop */
-    sim_equal(daemon.acked, 20);
+    sim_equal(daemon_finished(&daemon), 20);
     daemon_end(&daemon);
 }
 
@@ -190,7 +190,7 @@ static void run_is_not_missed(uint64_t seed)
     sim_equal(daemon_run(&daemon), HOST_EXIT_OK);
     sim_equal(seen.calls, RUN_LOOPS);
     sim_equal(sim_logged("service-failed"), RUN_LOOPS);
-    sim_equal(daemon.acked, 20);
+    sim_equal(daemon_finished(&daemon), 20);
     daemon_end(&daemon);
 }
 

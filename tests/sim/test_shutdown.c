@@ -63,7 +63,8 @@ static void stop_backing_off(uint64_t seed)
 static void stop_login(uint64_t seed)
 {
     begin(seed, 5, 10);
-    daemon.rabbit.mute_from = (enum rabbit_step)sim_between(RABBIT_GREETING, RABBIT_OPENING);
+    fakebroker_silence_from(daemon.broker.fake, (enum fakebroker_step)sim_between(
+                                                    FAKEBROKER_GREETING, FAKEBROKER_OPENING));
     stop_idle(sim_between(0, 20000));
 }
 
@@ -97,9 +98,7 @@ static void stop_idle_running(uint64_t seed)
 static void mute_all(struct timer *timer)
 {
     (void)timer;
-    list_for_each (node, &daemon.rabbit.connections)
-        LIST_ITEM(node, rabbit_connection, node)->mute = true;
-    daemon.rabbit.mute_from = RABBIT_GREETING;
+    fakebroker_silence_all(sim_broker_fake(&daemon.broker), true);
 }
 
 /* The broker freezes at any moment of a daemon's life, whose handlers have nothing to do. */
@@ -140,8 +139,8 @@ static void stop_publishing(uint64_t seed)
 {
     begin(seed, 20, 10);
     for (unsigned i = 1; i <= 20; i++)
-        daemon.messages[i].plan = DAEMON_DEAD;
-    daemon.rabbit.confirm_max_ms = 3000;
+        daemon.messages[i].plan = BOOKS_DEAD;
+    daemon.broker.confirm_max_ms = 3000;
     daemon_signal_after(&daemon, sim_between(0, 1000 * NS_PER_MS));
     sim_equal(daemon_run(&daemon), HOST_EXIT_OK);
     sim_that(elapsed_ms() < SHUTDOWN_IDLE_MS + daemon.options.shutdown_ms);
@@ -152,7 +151,7 @@ static void stop_publishing(uint64_t seed)
 static void stop_stubborn(uint64_t seed)
 {
     begin(seed, 50, 30000);
-    daemon.loose = true;
+    daemon_loosen(&daemon);
     for (unsigned i = 1; i <= 50; i++)
         daemon.messages[i].stubborn = sim_chance(30);
     if (sim_chance(50)) {
@@ -182,7 +181,7 @@ static void force_at_verdict(struct daemon *stopping)
 static void stop_at_verdict(uint64_t seed)
 {
     begin(seed, 50, 200);
-    daemon.loose = true;
+    daemon_loosen(&daemon);
     daemon.signals_more = 2;
     daemon.signals_apart_ns = 1000 * NS_PER_S;
     daemon.step = force_at_verdict;
@@ -208,7 +207,7 @@ static void stop_careless(uint64_t seed)
     daemon_begin(&daemon, &options);
     daemon.stop_when_done = true;
     sim_equal(daemon_run(&daemon), HOST_EXIT_UNOBSERVED);
-    sim_equal(daemon.acked, 20);
+    sim_equal(daemon_finished(&daemon), 20);
     daemon_end(&daemon);
 }
 

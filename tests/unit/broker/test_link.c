@@ -7,11 +7,11 @@
 #include <ackd/error.h>
 
 #include "main.h"
-#include "rabbit.h"
+#include "sim_broker.h"
 
 enum { LINK_RUN_S = 60, LINK_HOSTS = 3, LINK_FIRST_MS = 100, LINK_MAX_MS = 2000 };
 
-static struct rabbit rabbit;
+static struct sim_broker broker;
 static struct loop *loop;
 static struct link *link_under_test;
 static struct timer end;
@@ -68,7 +68,7 @@ static void run(uint64_t seed, uint64_t alive_ns)
     static const struct link_host hosts[LINK_HOSTS] = {{"one", 5672}, {"two", 5672}, {"six", 5672}};
     struct delivery_pool *pool = NULL;
     sim_begin(seed);
-    rabbit_init(&rabbit);
+    sim_broker_begin(&broker, &(struct fakebroker_options){.heartbeat_s = 60});
     sim_set_weather(&(struct sim_weather){
         .latency_ns = NS_PER_MS, .chunk_max = 4096, .whole = true, .window = 65536});
     ups = waits = 0;
@@ -99,7 +99,7 @@ static void run(uint64_t seed, uint64_t alive_ns)
     delivery_pool_free(&pool);
     loop_free(&loop);
     sim_end();
-    rabbit_fini(&rabbit);
+    sim_broker_end(&broker);
 }
 
 /* Each round of hosts ends with a wait, and the bound of the wait has grown to its maximum. */

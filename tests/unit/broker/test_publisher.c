@@ -9,11 +9,11 @@
 #include <string.h>
 
 #include "main.h"
-#include "rabbit.h"
+#include "sim_broker.h"
 
 enum { REQUESTS = 3, TEXT_SIZE = 200000, SOON_MS = 1000, LATER_MS = 3000 };
 
-static struct rabbit rabbit;
+static struct sim_broker broker;
 static struct loop *loop;
 static struct link *publishing;
 static struct publisher *publisher;
@@ -26,9 +26,6 @@ static bool inside; /* publisher_publish */
 static char text[TEXT_SIZE];
 static struct channel_argument header = {"x-long", text};
 static struct properties properties = {.priority = -1, .delivery_mode = 2};
-/* x-sim-number = 1, as the simulated broker wants it. */
-static const uint8_t number[] = {12,  'x', '-', 's', 'i', 'm', '-', 'n', 'u', 'm', 'b',
-                                 'e', 'r', 'l', 0,   0,   0,   0,   0,   0,   0,   1};
 
 static void on_up(struct link *link, void *arg)
 {
@@ -110,11 +107,10 @@ static void run(uint64_t seed, uint64_t begin_ms)
     static const struct link_host host = {"one", 5672};
     struct delivery_pool *pool = NULL;
     sim_begin(seed);
-    rabbit_init(&rabbit);
-    (void)rabbit_declare(&rabbit, "there");
+    sim_broker_begin(&broker, &(struct fakebroker_options){.heartbeat_s = 60});
+    fakebroker_declare(broker.fake, "there", NULL, 0);
     memset(text, 'x', sizeof text - 1);
     memset(ends, 0, sizeof ends);
-    properties.headers = (struct ackd_bytes){number, sizeof number};
     timer_init(&begin, on_begin);
     timer_init(&later, on_later);
     timer_init(&end, on_end);
@@ -155,7 +151,7 @@ static void run(uint64_t seed, uint64_t begin_ms)
     sim_that(codes[0] == ACKD_OK);
     sim_that(codes[1] == ACKD_E_RETURNED);
     sim_that(codes[2] == ACKD_E_TOO_LARGE);
-    rabbit_fini(&rabbit);
+    sim_broker_end(&broker);
 }
 
 static void publish_when_ready(uint64_t seed)

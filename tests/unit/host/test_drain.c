@@ -39,16 +39,12 @@ static void cross(struct daemon *stopping)
     watch(stopping);
     if (stopping->signals == 0 || crossed)
         return;
-    list_for_each (node, &stopping->rabbit.connections) {
-        struct rabbit_connection *connection = LIST_ITEM(node, rabbit_connection, node);
-        for (size_t i = 0; i < RABBIT_CHANNELS; i++) {
-            struct rabbit_channel *channel = connection->channels[i];
-            if (channel == NULL || channel->queue == NULL)
-                continue;
-            rabbit_cancel(channel);
-            crossed = true;
-        }
-    }
+    if (fakebroker_consumers(stopping->broker.fake, "work") == 0)
+        return;
+    fakebroker_cancel(sim_broker_fake(&stopping->broker), "work");
+    sim_broker_changed(&stopping->broker);
+    stopping->flooded = true;
+    crossed = true;
 }
 
 static void stop_across_a_cancel(uint64_t seed)
