@@ -26,6 +26,7 @@
 #include <ackd/offload.h>
 #include <ackd/option.h>
 #include <ackd/promise.h>
+#include <ackd/publish.h>
 #include <ackd/service.h>
 #include <ackd/sync.h>
 #include <ackd/task.h>

@@ -306,6 +306,14 @@ void publisher_publish(struct publisher *publisher, struct publisher_request *re
         publisher_arm(publisher, &publisher->patience, publisher_now_ns(publisher));
 }
 
+void publisher_withdraw(struct publisher *publisher, struct publisher_request *request)
+{
+    (void)publisher;
+    /* One that has ended is in no list. */
+    if (!list_empty(&request->node) && request->sequence == 0)
+        publisher_finish(request, ACKD_CANCELED);
+}
+
 static void publisher_give_up_list(struct list *list)
 {
     while (!list_empty(list)) {

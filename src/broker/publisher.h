@@ -43,6 +43,8 @@ ACKD_MUST_CHECK int publisher_new(struct link *link, struct publisher **ret_publ
 /* Requests that are not done are forgotten without done(). */
 void publisher_free(struct publisher **publisher);
 void publisher_publish(struct publisher *publisher, struct publisher_request *request);
+/* Nobody waits for @request any more: if it was not sent it ends now, with ACKD_CANCELED. */
+void publisher_withdraw(struct publisher *publisher, struct publisher_request *request);
 /* Whether the broker takes publishes: link_events.blocked says so. */
 void publisher_block(struct publisher *publisher, bool blocked);
 /* Wait for no confirm any more: done() is called for all that is not done, with ACKD_E_TIMEOUT. */

@@ -291,6 +291,7 @@ int consumer_place(struct consumer *consumer, struct broker *broker, struct runn
         station->consumer = config->name;
         station->timeout_ms = config->timeout_ms;
         station->stack_size = config->stack_size;
+        station->publishes = true;
         ACKD_TRY(plugin_state_new(consumer->plugin, config->settings, config->setting_count,
                                   config->name, &station->state));
         runner_place(runners[i], station);

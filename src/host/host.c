@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "host/dispatch.h"
+#include "host/outlet.h"
 #include "host/settle.h"
 #include "io/blocking.h"
 #include "io/pool.h"
@@ -60,6 +61,8 @@ static void host_receive(struct host *host, size_t index)
         if (crossing->kind == CROSSING_JOB) {
             struct job *job = LIST_ITEM(crossing, job, crossing);
             settle_verdict(job->consumer, job);
+        } else if (crossing->kind == CROSSING_PUBLISH || crossing->kind == CROSSING_WITHDRAW) {
+            outlet_receive(crossing);
         } else if (crossing->kind == CROSSING_REPORT) {
             host->orders[index].reporting = false;
         } else if (crossing->kind == CROSSING_RUN) {
@@ -254,6 +257,7 @@ static int host_make_runners(struct host *host)
                                          .capacity = capacity,
                                          .stack_size = config_stack_size(host->config),
                                          .tasks_max = tasks_max,
+                                         .seed = random_next(&host->random),
                                          .guard = guards[config_stack_guard(host->config)],
                                          .watchdog = host->stalls};
         ACKD_TRY(runner_new(&options, &host->runners[i]));

@@ -33,7 +33,10 @@ enum crossing_kind {
     CROSSING_STOP,   /* a station: call stop(); back with its result */
     CROSSING_CANCEL, /* an order: cancel every message that runs; back when that is asked */
     CROSSING_REPORT, /* an order: log what the tasks do; back when that is done */
-    CROSSING_QUIT    /* an order: end the loop; does not come back */
+    CROSSING_QUIT,   /* an order: end the loop; does not come back */
+    /* The other way round: from the loop, and back to it. */
+    CROSSING_PUBLISH, /* a publication; back with its result */
+    CROSSING_WITHDRAW /* one whose caller has gone: not to be sent, if it was not yet */
 };
 
 struct crossing {

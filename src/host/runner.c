@@ -11,17 +11,23 @@
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "host/publication.h"
 #include "host/report.h"
 #include "io/bridge.h"
 
-enum { RUNNER_DEADLOCK_MS = 10000 };
+enum {
+    RUNNER_DEADLOCK_MS = 10000,
+    RUNNER_PUBLISHES_MAX = 1024,
+    RUNNER_PUBLISH_BYTES_MAX = 64 << 20
+};
 
 enum runner_quit { RUNNER_RUNS, RUNNER_QUITTING, RUNNER_HAS_QUIT };
 
 struct runner {
     struct executor *executor;
-    struct bridge in;    /* from the broker thread */
-    struct bridge out;   /* to it */
+    struct bridge in;  /* from the broker thread */
+    struct bridge out; /* to it */
+    struct publication_pool publications;
     struct list running; /* jobs */
     uint64_t (*now_ns)(void *arg);
     void (*deadlocked)(void *arg);
@@ -35,6 +41,16 @@ static void runner_give_back(struct runner *runner, struct crossing *crossing)
 {
     bool sent = bridge_send(&runner->out, crossing);
     ackd_assert(sent); /* the capacity covers everything that is under way */
+}
+
+void runner_send_out(struct runner *runner, struct crossing *crossing)
+{
+    runner_give_back(runner, crossing);
+}
+
+struct publication_pool *runner_publications(struct runner *runner)
+{
+    return &runner->publications;
 }
 
 /* The handler, within its time limit. */
@@ -246,7 +262,9 @@ static void runner_obey(struct runner *runner, struct order *order)
 /* All but messages. */
 static void runner_take_other(struct runner *runner, struct crossing *crossing)
 {
-    if (crossing->kind == CROSSING_START || crossing->kind == CROSSING_STOP)
+    if (crossing->kind == CROSSING_PUBLISH || crossing->kind == CROSSING_WITHDRAW)
+        publication_back(crossing);
+    else if (crossing->kind == CROSSING_START || crossing->kind == CROSSING_STOP)
         runner_begin_hook(runner, LIST_ITEM(crossing, station, crossing));
     else if (crossing->kind == CROSSING_RUN)
         background_start(&LIST_ITEM(crossing, station, run_crossing)->background);
@@ -312,6 +330,14 @@ int runner_new(const struct runner_options *options, struct runner **ret_runner)
         return ackd_fail(ACKD_E_NOMEM, "a handler loop");
     list_init(&runner->running);
     list_init(&runner->hooks);
+    size_t publishes_max =
+        options->publishes_max == 0 ? RUNNER_PUBLISHES_MAX : options->publishes_max;
+    publication_pool_init(&runner->publications, runner, publishes_max,
+                          options->publish_bytes_max == 0 ? RUNNER_PUBLISH_BYTES_MAX
+                                                          : options->publish_bytes_max,
+                          options->seed);
+    /* Each may have its withdrawal behind it. */
+    size_t capacity = options->capacity + 2 * publishes_max;
     runner->now_ns = options->now_ns;
     runner->owner = options->owner;
     runner->deadlocked = options->deadlocked;
@@ -333,10 +359,10 @@ int runner_new(const struct runner_options *options, struct runner **ret_runner)
         .watchdog = options->watchdog};
     int code = executor_new(&executor, &runner->executor);
     if (code == ACKD_OK)
-        code = bridge_init(&runner->in, options->capacity, executor_loop(runner->executor));
+        code = bridge_init(&runner->in, capacity, executor_loop(runner->executor));
     if (code == ACKD_OK)
         code =
-            bridge_init(&runner->out, options->capacity,
+            bridge_init(&runner->out, capacity,
                         options->owner == NULL ? executor_loop(runner->executor) : options->owner);
     if (code != ACKD_OK) {
         runner_free(&runner);
@@ -354,6 +380,7 @@ void runner_free(struct runner **runner)
     *runner = NULL;
     bridge_fini(&freed->in);
     bridge_fini(&freed->out);
+    publication_pool_fini(&freed->publications);
     executor_free(&freed->executor);
     free(freed);
 }
@@ -367,6 +394,7 @@ void runner_place(struct runner *runner, struct station *station)
     snprintf(station->run_name, sizeof station->run_name, "%.58s.run", station->consumer);
     owner_init(&station->detached, executor_scheduler(runner->executor), station->consumer);
     station->detached.log_context = &station->log;
+    station->detached.context = station;
     station->run_crossing.kind = CROSSING_RUN;
     station->background = (struct background){.executor = runner->executor,
                                               .run = handler->run,

@@ -39,6 +39,7 @@ struct station {
     const char *consumer; /* name */
     uint64_t timeout_ms;  /* of a message; 0: none */
     size_t stack_size;    /* 0: the runner's */
+    bool publishes;       /* who receives takes publications, too */
 
     struct runner *runner;
     int code;                       /* of the last start() or stop() */
@@ -72,10 +73,13 @@ struct runner_options {
     const char *name;   /* "loop 0" */
     struct loop *owner; /* the broker thread's loop: woken when something comes back; NULL: its own,
                            for who runs both on one thread */
-    size_t capacity;    /* crossings under way at most */
-    size_t stack_size;  /* 0: default */
-    size_t tasks_max;   /* 0: default */
-    size_t stacks_cached; /* 0: as many as the capacity */
+    size_t capacity;    /* crossings under way at most, beside those of publications */
+    size_t publishes_max;     /* publications under way at most; 0: default */
+    size_t publish_bytes_max; /* their bytes, together; 0: default */
+    uint64_t seed;            /* of their ids */
+    size_t stack_size;        /* 0: default */
+    size_t tasks_max;         /* 0: default */
+    size_t stacks_cached;     /* 0: as many as the capacity */
     enum stack_guard guard;
     struct watchdog *watchdog; /* borrowed; NULL: nobody watches */
     /* As in executor.h; NULL: where messages are among them, a warning. */
@@ -108,6 +112,9 @@ void runner_send(struct runner *runner, struct crossing *crossing);
 void runner_flush(struct runner *runner);
 /* Broker thread. What came back; NULL: nothing. */
 struct crossing *runner_receive(struct runner *runner);
+/* On the loop: send @crossing of its own to the broker thread; it comes back. */
+void runner_send_out(struct runner *runner, struct crossing *crossing);
+struct publication_pool *runner_publications(struct runner *runner);
 /* Whether QUIT was obeyed: its loop ends. The owner's loop is woken for that. Any thread. */
 bool runner_has_quit(const struct runner *runner);
 /* The same, or it has begun to: what is local to the loop is being destroyed. */

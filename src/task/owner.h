@@ -23,6 +23,7 @@ struct scheduler;
 
 struct ackd_owner {
     struct scheduler *scheduler;
+    void *context;                         /* what it stands for, to who made it; NULL: nothing */
     const struct log_context *log_context; /* borrowed; what lines of its detached tasks carry; may
                                               be NULL, and set at any time */
     size_t live;                           /* detached tasks */

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* outlet - see the header. It must not know what is published. */
+#include <config.h>
+
+#include "host/outlet.h"
+
+#include "base/assert.h"
+#include "base/error.h"
+#include "host/consumer.h"
+
+static void outlet_done(struct publisher_request *request, int code)
+{
+    struct publication *publication = LIST_ITEM(request, publication, request);
+    struct consumer *consumer = publication->station->owner;
+    metric_add(&consumer->metrics,
+               code == ACKD_OK ? METRIC_publishes_confirmed : METRIC_publishes_failed, 1);
+    publication->code = code;
+    publication->error = code == ACKD_OK || code == ACKD_CANCELED ? NULL : error_take();
+    runner_send(publication->station->runner, &publication->crossing);
+}
+
+void outlet_receive(struct crossing *crossing)
+{
+    struct publication *publication = publication_of(crossing);
+    struct publisher *publisher = publication->station->owner->broker->publisher;
+    if (crossing->kind == CROSSING_PUBLISH) {
+        publication->request.done = outlet_done;
+        publisher_publish(publisher, &publication->request);
+        return;
+    }
+    publisher_withdraw(publisher, &publication->request);
+    runner_send(publication->station->runner, crossing);
+}
