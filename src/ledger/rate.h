@@ -7,7 +7,8 @@
  * that a fast rate does not want a timer for each event; nothing is saved up beyond that. The clock
  * comes in.
  *
- *   R1  In any span of time there are at most the rate times its length, and one burst.
+ *   R1  In any span of time there are at most the rate times its length, and one burst; to the
+ *       nanosecond.
  *   R2  Where there is always somebody who wants, there are not fewer over a long time.
  */
 #ifndef ACKD_LEDGER_RATE_H
