@@ -52,7 +52,7 @@ struct link {
 /* Which states may follow which (K1): a bit for each. */
 #define LINK_BIT(state) (1U << (state))
 static const unsigned link_moves[] = {
-    [LINK_IDLE] = LINK_BIT(LINK_CONNECTING) | LINK_BIT(LINK_CLOSED),
+    [LINK_IDLE] = LINK_BIT(LINK_CONNECTING) | LINK_BIT(LINK_WAITING) | LINK_BIT(LINK_CLOSED),
     [LINK_CONNECTING] = LINK_BIT(LINK_LOGIN) | LINK_BIT(LINK_WAITING) | LINK_BIT(LINK_CLOSED),
     [LINK_LOGIN] = LINK_BIT(LINK_OPEN) | LINK_BIT(LINK_WAITING) | LINK_BIT(LINK_CLOSED),
     [LINK_OPEN] = LINK_BIT(LINK_CLOSING) | LINK_BIT(LINK_WAITING) | LINK_BIT(LINK_CLOSED),
@@ -463,7 +463,12 @@ void link_free(struct link **link)
 
 void link_open(struct link *link)
 {
-    link_connect(link);
+    if (link->options.spread_ms == 0) {
+        link_connect(link);
+        return;
+    }
+    link_move(link, LINK_WAITING);
+    link_arm(link, &link->step, random_below(link->options.random, link->options.spread_ms));
 }
 
 void link_close(struct link *link)

@@ -56,6 +56,7 @@ struct link_options {
     struct tls *tls; /* NULL: plain */
     uint64_t reconnect_first_ms;
     uint64_t reconnect_max_ms;
+    uint64_t spread_ms; /* the first try waits for a random part of this */
     const struct link_events *events;
     void *arg;
 };
@@ -74,7 +75,7 @@ ACKD_MUST_CHECK int link_new(const struct link_options *options, struct link **r
 /* Closes at once if need be. The channels must have been removed. */
 void link_free(struct link **link);
 
-/* Start, now. */
+/* Start: now, or within spread_ms. */
 void link_open(struct link *link);
 /* Close in order: connection.close, then its answer or two seconds; the state becomes LINK_CLOSED.
  */

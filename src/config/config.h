@@ -36,7 +36,8 @@ struct config_broker {
     bool allow_plaintext;  /* the password may go unencrypted to another host */
     uint64_t heartbeat_ms; /* whole seconds */
     uint64_t reconnect_first_ms, reconnect_max_ms;
-    const char *origin; /* "FILE:LINE", of the section */
+    uint64_t reconnect_spread_ms; /* of the first attempt; 0: at once */
+    const char *origin;           /* "FILE:LINE", of the section */
 };
 
 /* A value under 'settings:', as written and interpolated; checked later against the handler's
@@ -59,10 +60,16 @@ struct config_consumer {
     uint32_t concurrency;
     uint32_t prefetch; /* at least concurrency; derived: min(1.25 x concurrency + 1, 65535) */
     uint32_t loops;    /* at most config_loops() */
-    uint64_t message_size_max; /* bytes */
-    uint64_t buffer;           /* bytes of bodies that may be held */
-    uint64_t timeout_ms;       /* 0: none */
-    uint64_t stack_size;       /* 0: runtime's */
+    uint64_t message_size_max;    /* bytes */
+    uint64_t buffer;              /* bytes of bodies that may be held */
+    uint64_t timeout_ms;          /* 0: none */
+    uint64_t stack_size;          /* 0: runtime's */
+    uint64_t consumer_timeout_ms; /* the broker's; 0: none */
+    uint64_t probe_ms;            /* 0: never */
+    uint32_t priority;
+    bool exclusive;
+    int orphans;     /* 0 finish, 1 cancel */
+    int message_ids; /* 0 any, 1 unique */
     const struct config_setting *settings;
     size_t setting_count;
     const char *file; /* of the section */

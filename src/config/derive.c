@@ -341,6 +341,21 @@ static void derive_numbers(const struct derive *derive, const struct section *se
                    "it is larger than 'buffer': one such message would never fit");
 }
 
+/* A message may wait for its start and then take its whole timeout: the broker waits no longer. */
+static void derive_timeouts(const struct derive *derive, const struct section *section,
+                            const struct config_consumer *consumer)
+{
+    uint64_t handling_ms = consumer->consumer_timeout_ms - consumer->consumer_timeout_ms / 4;
+    if (consumer->consumer_timeout_ms == 0 || consumer->timeout_ms <= handling_ms)
+        return;
+    derive_say(derive->warnings, section, OPTIONS_CONSUMER, "timeout",
+               "the broker takes the channel away after 'consumer-timeout', %llu s, of which a "
+               "message may wait a quarter for its start: keep it at %llu s at most, or raise "
+               "consumer_timeout of the broker and tell it here",
+               (unsigned long long)(consumer->consumer_timeout_ms / 1000),
+               (unsigned long long)(handling_ms / 1000));
+}
+
 static void derive_required(const struct derive *derive, const struct section *section)
 {
     size_t count = 0;
@@ -367,6 +382,7 @@ int derive_consumer(const struct derive *derive, struct section *section,
     if (values->out.broker != NULL)
         values->broker = values->out.broker->name;
     derive_numbers(derive, section, consumer);
+    derive_timeouts(derive, section, consumer);
     if (consumer->handler != NULL)
         ACKD_TRY(derive_handler(derive, section, consumer));
     if (consumer->queue != NULL)

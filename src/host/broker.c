@@ -100,6 +100,7 @@ static int broker_new_link(struct broker *broker, const char *purpose, uint64_t 
         .tls = broker->tls,
         .reconnect_first_ms = config->reconnect_first_ms,
         .reconnect_max_ms = config->reconnect_max_ms,
+        .spread_ms = config->reconnect_spread_ms,
         .events = &broker_link_events,
         .arg = broker,
     };

@@ -296,10 +296,15 @@ int consumer_place(struct consumer *consumer, struct broker *broker, struct runn
                                   config->name, &station->state));
         runner_place(runners[i], station);
     }
+    consumer->priority =
+        (struct channel_field)CHANNEL_FIELD_INTEGER("x-priority", config->priority);
     struct subscription_options options = {.link = broker->consuming,
                                            .name = config->name,
                                            .queue = config->queue,
                                            .prefetch = (uint16_t)config->prefetch,
+                                           .terms = {.exclusive = config->exclusive,
+                                                     .arguments = &consumer->priority,
+                                                     .argument_count = config->priority > 0},
                                            .events = &consumer_events,
                                            .arg = consumer};
     return subscription_new(&options, &consumer->subscription);

@@ -27,6 +27,7 @@ struct consumer {
     struct broker *broker;
     struct plugin *plugin; /* NULL: it could not be loaded; see reason */
     struct subscription *subscription;
+    struct channel_field priority; /* the subscription's argument */
     struct ledger ledger;
     struct attempts attempts;
     struct list jobs[JOB_STATE_COUNT];

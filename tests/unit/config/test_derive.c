@@ -172,6 +172,29 @@ START_TEST(test_a_password_in_an_open_file_is_warned_of)
 }
 END_TEST
 
+/* A13: what may wait a quarter of the broker's patience has the rest of it to be handled. */
+START_TEST(promise_a13_a_timeout_beyond_the_brokers_patience_is_warned_of)
+{
+    struct config *config = fixture_good(CONSUMER "    timeout: 25m\n");
+    ck_assert_str_eq(config_warnings(config)[0],
+                     "ackd.yaml:5:14: 'timeout' in consumer 'a': the broker takes the channel "
+                     "away after 'consumer-timeout', 1800 s, of which a message may wait a quarter "
+                     "for its start: keep it at 1350 s at most, or raise consumer_timeout of the "
+                     "broker and tell it here");
+    config_unref(&config);
+    static const char *const fine[] = {"    timeout: 1350s\n",
+                                       "    timeout: 25m\n    consumer-timeout: 1h\n",
+                                       "    timeout: 25m\n    consumer-timeout: off\n", ""};
+    for (size_t i = 0; i < sizeof fine / sizeof fine[0]; i++) {
+        char text[512];
+        snprintf(text, sizeof text, "%s%s", CONSUMER, fine[i]);
+        config = fixture_good(text);
+        ck_assert_ptr_null(config_warnings(config)[0]);
+        config_unref(&config);
+    }
+}
+END_TEST
+
 START_TEST(test_consumers_choose_their_broker)
 {
     struct config *config = fixture_good(
@@ -320,6 +343,7 @@ Suite *test_suite(void)
     tcase_add_test(tc, test_verify_is_turned_off_by_a_long_word);
     tcase_add_test(tc, test_times_fit_each_other);
     tcase_add_test(tc, test_a_password_in_an_open_file_is_warned_of);
+    tcase_add_test(tc, promise_a13_a_timeout_beyond_the_brokers_patience_is_warned_of);
     tcase_add_test(tc, test_consumers_choose_their_broker);
     tcase_add_test(tc, test_broker_and_brokers_exclude_each_other);
     tcase_add_test(tc, test_names_of_sections);
