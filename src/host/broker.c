@@ -126,7 +126,8 @@ static int broker_set_up(struct broker *broker, uint64_t message_max, size_t del
     ACKD_TRY(broker_new_link(broker, "consuming", message_max, &broker->consuming));
     ACKD_TRY(broker_new_link(broker, "publishing", message_max, &broker->publishing));
     ACKD_TRY(publisher_new(broker->publishing, &broker->publisher));
-    return topology_new(broker->publishing, &broker->topology);
+    /* Not on the publishing one: under an alarm the broker reads nothing there. */
+    return topology_new(broker->consuming, &broker->topology);
 }
 
 int broker_new(struct host *host, const struct config_broker *config, uint64_t held_max,

@@ -274,11 +274,14 @@ int consumer_new(struct host *host, const struct config_consumer *config,
 int consumer_place(struct consumer *consumer, struct broker *broker, struct runner **runners,
                    size_t count)
 {
-    static const struct channel_field quorum[] = {CHANNEL_FIELD_TEXT("x-queue-type", "quorum")};
+    static const struct channel_field quorum = CHANNEL_FIELD_TEXT("x-queue-type", "quorum");
     const struct config_consumer *config = consumer->config;
     consumer->broker = broker;
-    consumer->dead_letter.queue = config->dead_letter;
-    consumer->dead_letter.arguments = quorum;
+    consumer->dead_letter_step = (struct topology_step){.kind = TOPOLOGY_HAVE_QUEUE,
+                                                        .name = config->dead_letter,
+                                                        .arguments = &quorum,
+                                                        .argument_count = 1};
+    consumer->dead_letter.steps = &consumer->dead_letter_step;
     consumer->dead_letter.count = 1;
     consumer->dead_letter.done = consumer_dead_letter_done;
     consumer->stations = calloc(count, sizeof *consumer->stations);

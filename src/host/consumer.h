@@ -40,6 +40,7 @@ struct consumer {
     struct timer start_again; /* after start() failed */
     uint64_t start_again_ms;
     struct topology_wish dead_letter; /* the queue, and whether it is there */
+    struct topology_step dead_letter_step;
     bool dead_letter_ready;
     bool subscribed; /* subscription_start was called */
     bool tried;      /* a subscription was made, or has failed: see READY */
