@@ -135,6 +135,14 @@ static void sample_section(const struct options_section_row *section)
     if (section->key == NULL) {
         printf("%s:\n  #NAME:\n", section->names);
         sample_options(section->section, "    ");
+        for (size_t i = 0; i < count; i++) {
+            if (inner[i].parent != section->section)
+                continue;
+            putchar('\n');
+            write_wrapped("    # ", inner[i].help);
+            printf("    #%s:\n", inner[i].key);
+            sample_options(inner[i].section, "      ");
+        }
         return;
     }
     printf("%s:\n", section->key);
@@ -163,7 +171,8 @@ static void write_sample(void)
         "${file:/path} is the text of a file that only its owner reads, $$ is a dollar sign. "
         "Inside { } and [ ] such a value needs quotes.",
         "",
-        "Durations: 500ms, 15s, 5m, 1h, 1d. Sizes: 65536, 64KiB, 1MiB, 1GiB.",
+        "Durations: 500ms, 15s, 5m, 1h, 1d. Sizes: 65536, 64KiB, 1MiB, 1GiB. Rates: 500/s, 30/m, "
+        "1000/h.",
         NULL};
     for (size_t i = 0; head[i] != NULL; i++) {
         if (*head[i] == '\0')
@@ -206,7 +215,9 @@ static const char *manual_type(const struct options_row *row)
                                         [OPTIONS_SIZE] = "size",
                                         [OPTIONS_PERCENT] = "percentage",
                                         [OPTIONS_CHOICE] = "word",
-                                        [OPTIONS_SETTINGS] = "map"};
+                                        [OPTIONS_SETTINGS] = "map",
+                                        [OPTIONS_RATE] = "rate",
+                                        [OPTIONS_NAMES] = "list of names"};
     return names[row->type];
 }
 
@@ -232,8 +243,12 @@ static void manual_section(const struct options_section_row *section)
     size_t count = 0;
     char escaped[TEXT_SIZE];
     const struct options_row *rows = options_rows(&count);
-    if (section->parent != OPTIONS_ROOT)
-        printf("## %s: %s:\n\n", options_section(section->parent)->key, section->key);
+    const struct options_section_row *parent =
+        section->parent == OPTIONS_ROOT ? NULL : options_section(section->parent);
+    if (parent != NULL && parent->key == NULL)
+        printf("## %s: NAME: %s:\n\n", parent->names, section->key);
+    else if (parent != NULL)
+        printf("## %s: %s:\n\n", parent->key, section->key);
     else if (section->key == NULL)
         printf("## %s: NAME:\n\n", section->names);
     else

@@ -207,6 +207,23 @@ static int config_read_brokers(struct loading *loading, struct node *single, str
     return ACKD_OK;
 }
 
+static int config_read_limits(struct loading *loading, struct node *map)
+{
+    struct config *config = loading->config;
+    size_t count = config_count_names(loading, map);
+    config->limit_count = count;
+    config->limits = config_array(loading, count, sizeof *config->limits);
+    config->limit_sections = config_array(loading, count, sizeof *config->limit_sections);
+    if (config->limits == NULL || config->limit_sections == NULL)
+        return config_no_memory();
+    size_t i = 0;
+    for (struct node *child = count == 0 ? NULL : map->children; child != NULL;
+         child = child->next, i++)
+        ACKD_TRY(config_read_section(loading, &config->limit_sections[i], OPTIONS_LIMIT, child->key,
+                                     &config->limits[i], child));
+    return ACKD_OK;
+}
+
 static int config_read_consumers(struct loading *loading, struct node *map)
 {
     struct config *config = loading->config;
@@ -246,7 +263,7 @@ static void config_unknown(struct loading *loading, const struct node *node)
 static int config_read_tree(struct loading *loading)
 {
     struct config *config = loading->config;
-    struct node *broker = NULL, *brokers = NULL, *consumers = NULL;
+    struct node *broker = NULL, *brokers = NULL, *limits = NULL, *consumers = NULL;
     ACKD_TRY(section_init(&config->process_section, &config->arena, OPTIONS_ROOT, NULL,
                           &config->process));
     config->process_section.place = (struct place){.file = config->files[0].name};
@@ -255,6 +272,8 @@ static int config_read_tree(struct loading *loading)
         const struct options_section_row *section = options_inner(OPTIONS_ROOT, child->key);
         if (strcmp(child->key, "brokers") == 0)
             brokers = child;
+        else if (strcmp(child->key, "limits") == 0)
+            limits = child;
         else if (strcmp(child->key, "consumers") == 0)
             consumers = child;
         else if (section != NULL && section->section == OPTIONS_BROKER)
@@ -266,6 +285,7 @@ static int config_read_tree(struct loading *loading)
             config_unknown(loading, child);
     }
     ACKD_TRY(config_read_brokers(loading, broker, brokers));
+    ACKD_TRY(config_read_limits(loading, limits));
     return config_read_consumers(loading, consumers);
 }
 
@@ -279,6 +299,8 @@ static int config_derive(struct loading *loading)
     ACKD_TRY(derive_process(&derive));
     for (size_t i = 0; i < config->broker_count; i++)
         ACKD_TRY(derive_broker(&derive, &config->broker_sections[i], &config->brokers[i]));
+    for (size_t i = 0; i < config->limit_count; i++)
+        derive_limit(&derive, &config->limit_sections[i], &config->limits[i]);
     for (size_t i = 0; i < config->consumer_count; i++)
         ACKD_TRY(derive_consumer(&derive, &config->consumer_sections[i], &config->consumers[i]));
     return ACKD_OK;
@@ -381,6 +403,12 @@ const struct config_consumer *config_consumers(const struct config *config, size
 {
     *ret_count = config->consumer_count;
     return config->consumers;
+}
+
+const struct config_limit *config_limits(const struct config *config, size_t *ret_count)
+{
+    *ret_count = config->limit_count;
+    return config->limits;
 }
 
 uint32_t config_loops(const struct config *config)

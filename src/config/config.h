@@ -51,6 +51,22 @@ struct config_setting {
     int line, column;
 };
 
+/* So many in so long; a count of 0: no bound. */
+struct config_rate {
+    uint64_t count, per_ms;
+};
+
+/* A group that consumers share. */
+struct config_limit {
+    const char *name;
+    uint32_t concurrency; /* 0: no bound */
+    struct config_rate rate;
+};
+
+/* What orders messages. */
+enum config_key { CONFIG_KEY_NONE, CONFIG_KEY_HEADER, CONFIG_KEY_ROUTING_KEY, CONFIG_KEY_PROPERTY };
+enum { CONFIG_KEY_STRICT, CONFIG_KEY_RELAXED };
+
 struct config_consumer {
     const char *name;
     const struct config_broker *broker;
@@ -58,8 +74,8 @@ struct config_consumer {
     const char *handler;
     const char *dead_letter; /* the queue's name; default <queue>.dead */
     uint32_t concurrency;
-    uint32_t prefetch; /* at least concurrency; derived: min(1.25 x concurrency + 1, 65535) */
-    uint32_t loops;    /* at most config_loops() */
+    uint32_t prefetch;            /* at least concurrency; derived: derive_prefetch() */
+    uint32_t loops;               /* at most config_loops() */
     uint64_t message_size_max;    /* bytes */
     uint64_t buffer;              /* bytes of bodies that may be held */
     uint64_t timeout_ms;          /* 0: none */
@@ -70,6 +86,17 @@ struct config_consumer {
     bool exclusive;
     int orphans;     /* 0 finish, 1 cancel */
     int message_ids; /* 0 any, 1 unique */
+    const char *key; /* as written; NULL: none */
+    enum config_key key_kind;
+    const char *key_name; /* of the header or property */
+    int key_order;        /* CONFIG_KEY_STRICT or CONFIG_KEY_RELAXED */
+    uint64_t key_hold_ms;
+    struct config_rate rate;
+    const struct config_limit *const *limits;
+    size_t limit_count;
+    uint32_t kill_failures; /* percent; 0: no kill switch */
+    uint32_t kill_of;
+    uint64_t kill_pause_ms;
     const struct config_setting *settings;
     size_t setting_count;
     const char *file; /* of the section */
@@ -78,6 +105,7 @@ struct config_consumer {
 
 const struct config_broker *config_brokers(const struct config *config, size_t *ret_count);
 const struct config_consumer *config_consumers(const struct config *config, size_t *ret_count);
+const struct config_limit *config_limits(const struct config *config, size_t *ret_count);
 uint32_t config_loops(const struct config *config);
 uint64_t config_stack_size(const struct config *config);
 int config_stack_guard(const struct config *config); /* 0 auto, 1 mprotect, 2 region */

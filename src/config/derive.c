@@ -13,7 +13,13 @@
 #include "base/nearest.h"
 #include "config/uri.h"
 
-enum { DERIVE_PREFETCH_MAX = 65535, DERIVE_NAME_MAX = 255 };
+enum {
+    DERIVE_PREFETCH_MAX = 65535,
+    DERIVE_KEY_AHEAD = 8, /* times concurrency, for a prefetch that finds other keys */
+    DERIVE_KEY_PREFETCH_MIN = 512,
+    DERIVE_RATE_MS = 60000, /* of messages at the rate that are fetched ahead at most */
+    DERIVE_NAME_MAX = 255
+};
 
 /* Add "'KEY' in WHERE: " and the text to @findings, at the place of the option. */
 static void derive_say(struct findings *findings, const struct section *section,
@@ -309,6 +315,26 @@ static int derive_dead_letter(const struct derive *derive, struct section *secti
     return ACKD_OK;
 }
 
+/*
+ * A quarter more than run at once, so that the next are there when those end. With a key far more:
+ * messages of a busy key wait here, and those of others are found only behind them. With a rate no
+ * more than start in a minute: what waits here is missing elsewhere.
+ */
+uint32_t derive_prefetch(const struct config_consumer *consumer)
+{
+    uint64_t prefetch = (uint64_t)consumer->concurrency * 5 / 4 + 1;
+    if (consumer->key != NULL && prefetch < (uint64_t)consumer->concurrency * DERIVE_KEY_AHEAD)
+        prefetch = (uint64_t)consumer->concurrency * DERIVE_KEY_AHEAD;
+    if (consumer->key != NULL && prefetch < DERIVE_KEY_PREFETCH_MIN)
+        prefetch = DERIVE_KEY_PREFETCH_MIN;
+    if (consumer->rate.count > 0 &&
+        prefetch > consumer->rate.count * DERIVE_RATE_MS / consumer->rate.per_ms)
+        prefetch = consumer->rate.count * DERIVE_RATE_MS / consumer->rate.per_ms;
+    if (prefetch > DERIVE_PREFETCH_MAX)
+        prefetch = DERIVE_PREFETCH_MAX;
+    return prefetch == 0 ? 1 : (uint32_t)prefetch;
+}
+
 static void derive_numbers(const struct derive *derive, const struct section *section,
                            struct config_consumer *consumer)
 {
@@ -323,9 +349,7 @@ static void derive_numbers(const struct derive *derive, const struct section *se
                    "'concurrency' is %u: some loops would have nothing to do",
                    consumer->concurrency);
     if (section_node(section, OPTIONS_CONSUMER, "prefetch") == NULL) {
-        uint64_t prefetch = (uint64_t)consumer->concurrency * 5 / 4 + 1;
-        consumer->prefetch =
-            prefetch > DERIVE_PREFETCH_MAX ? DERIVE_PREFETCH_MAX : (uint32_t)prefetch;
+        consumer->prefetch = derive_prefetch(consumer);
     } else if (consumer->prefetch > 0 && consumer->prefetch < consumer->concurrency) {
         derive_say(findings, section, OPTIONS_CONSUMER, "prefetch",
                    "it is less than 'concurrency', which is %u: the broker would never send as "
@@ -356,6 +380,88 @@ static void derive_timeouts(const struct derive *derive, const struct section *s
                (unsigned long long)(handling_ms / 1000));
 }
 
+void derive_limit(const struct derive *derive, struct section *section, struct config_limit *limit)
+{
+    limit->name = section->name;
+    if (section_node(section, OPTIONS_LIMIT, "concurrency") == NULL &&
+        section_node(section, OPTIONS_LIMIT, "rate") == NULL)
+        findings_add(derive->findings, &section->place,
+                     "limit '%s' bounds nothing: give it 'concurrency' or 'rate'", section->name);
+}
+
+/* "KIND" or "KIND:NAME" into its parts. */
+static void derive_key(const struct derive *derive, const struct section *section,
+                       struct config_consumer *consumer)
+{
+    static const char *const properties[] = {
+        "message-id", "correlation-id", "type", "reply-to", "app-id", "user-id", "content-type"};
+    const char *colon = strchr(consumer->key, ':');
+    consumer->key_name = colon == NULL ? NULL : colon + 1;
+    if (strcmp(consumer->key, "routing-key") == 0) {
+        consumer->key_kind = CONFIG_KEY_ROUTING_KEY;
+        return;
+    }
+    if (strncmp(consumer->key, "header:", strlen("header:")) == 0 && *consumer->key_name != '\0') {
+        consumer->key_kind = CONFIG_KEY_HEADER;
+        return;
+    }
+    if (strncmp(consumer->key, "property:", strlen("property:")) == 0) {
+        consumer->key_kind = CONFIG_KEY_PROPERTY;
+        for (size_t i = 0; i < sizeof properties / sizeof properties[0]; i++) {
+            if (strcmp(consumer->key_name, properties[i]) == 0)
+                return;
+        }
+        derive_say(derive->findings, section, OPTIONS_CONSUMER, "key",
+                   "there is no such property: write message-id, correlation-id, type, reply-to, "
+                   "app-id, user-id or content-type");
+        return;
+    }
+    derive_say(derive->findings, section, OPTIONS_CONSUMER, "key",
+               "write header:NAME, routing-key, or property:NAME");
+}
+
+static const struct config_limit *derive_find_limit(const struct derive *derive, const char *name)
+{
+    const struct config *config = derive->config;
+    for (size_t i = 0; i < config->limit_count; i++) {
+        if (strcmp(config->limits[i].name, name) == 0)
+            return &config->limits[i];
+    }
+    return NULL;
+}
+
+/* The groups that it names, each once. */
+static int derive_limits(const struct derive *derive, const struct section *section,
+                         const char *const *names, struct config_consumer *consumer)
+{
+    size_t count = 0;
+    while (names[count] != NULL)
+        count++;
+    const struct config_limit **limits =
+        arena_alloc(&derive->config->arena, (count + 1) * sizeof *limits);
+    if (limits == NULL)
+        return derive_no_memory();
+    consumer->limits = limits;
+    for (size_t i = 0; i < count; i++) {
+        char quote[FINDINGS_QUOTE_SIZE];
+        const struct config_limit *limit = derive_find_limit(derive, names[i]);
+        derive_quote(section, OPTIONS_CONSUMER, "limits", names[i], quote);
+        if (limit == NULL)
+            derive_say(derive->findings, section, OPTIONS_CONSUMER, "limits",
+                       "there is no '%s' in the top-level 'limits'", quote);
+        for (size_t j = 0; j < consumer->limit_count && limit != NULL; j++) {
+            if (limits[j] != limit)
+                continue;
+            derive_say(derive->findings, section, OPTIONS_CONSUMER, "limits", "'%s' is there twice",
+                       quote);
+            limit = NULL;
+        }
+        if (limit != NULL)
+            limits[consumer->limit_count++] = limit;
+    }
+    return ACKD_OK;
+}
+
 static void derive_required(const struct derive *derive, const struct section *section)
 {
     size_t count = 0;
@@ -381,6 +487,10 @@ int derive_consumer(const struct derive *derive, struct section *section,
     derive_choose_broker(derive, section);
     if (values->out.broker != NULL)
         values->broker = values->out.broker->name;
+    if (consumer->key != NULL)
+        derive_key(derive, section, consumer);
+    if (values->limits != NULL)
+        ACKD_TRY(derive_limits(derive, section, values->limits, consumer));
     derive_numbers(derive, section, consumer);
     derive_timeouts(derive, section, consumer);
     if (consumer->handler != NULL)

@@ -21,8 +21,11 @@ struct derive {
 ACKD_MUST_CHECK int derive_process(const struct derive *derive);
 ACKD_MUST_CHECK int derive_broker(const struct derive *derive, struct section *section,
                                   struct config_broker *ret_broker);
-/* The brokers of the snapshot, and its process, are derived already. */
+void derive_limit(const struct derive *derive, struct section *section, struct config_limit *limit);
+/* The brokers of the snapshot, its limits and its process are derived already. */
 ACKD_MUST_CHECK int derive_consumer(const struct derive *derive, struct section *section,
                                     struct config_consumer *ret_consumer);
+/* What a consumer prefetches where it does not say. */
+uint32_t derive_prefetch(const struct config_consumer *consumer);
 
 #endif

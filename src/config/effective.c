@@ -88,6 +88,13 @@ static void effective_uri(const struct config_broker *broker, FILE *out)
     fputc('"', out);
 }
 
+static bool effective_rate(const struct config_rate *rate, FILE *out)
+{
+    const char *unit = rate->per_ms == 1000 ? "s" : rate->per_ms == 60000 ? "m" : "h";
+    fprintf(out, "%" PRIu64 "/%s", rate->count, unit);
+    return rate->count != 0;
+}
+
 /* The value of @row; false where it has none. */
 static bool effective_number(const struct options_row *row, const void *member, FILE *out)
 {
@@ -100,7 +107,7 @@ static bool effective_number(const struct options_row *row, const void *member, 
         return *(const uint32_t *)member != 0 || row->min == 0;
     case OPTIONS_PERCENT:
         fprintf(out, "%" PRIu32 "%%", *(const uint32_t *)member);
-        return true;
+        return *(const uint32_t *)member != 0 || row->min == 0;
     case OPTIONS_BOOLEAN:
         fputs(*(const bool *)member ? "true" : "false", out);
         return true;
@@ -119,12 +126,15 @@ static bool effective_number(const struct options_row *row, const void *member, 
                                         : value_format_duration(wide, text),
               out);
         return wide != 0;
+    case OPTIONS_RATE:
+        return effective_rate(member, out);
     case OPTIONS_STRING:
     case OPTIONS_PATH:
     case OPTIONS_PATHS:
     case OPTIONS_SECRET:
     case OPTIONS_URI:
     case OPTIONS_SETTINGS:
+    case OPTIONS_NAMES:
         break;
     }
     ackd_assert(!"a text is no number");
@@ -153,6 +163,9 @@ static bool effective_value(const struct section *section, const struct options_
             effective_uri(&((const struct options_broker *)section->values)->out, out);
         return true;
     case OPTIONS_PATHS:
+    case OPTIONS_NAMES:
+        if (*(const char *const *const *)member == NULL)
+            return false;
         effective_list(*(const char *const *const *)member, out);
         return true;
     case OPTIONS_INTEGER:
@@ -161,6 +174,7 @@ static bool effective_value(const struct section *section, const struct options_
     case OPTIONS_SIZE:
     case OPTIONS_PERCENT:
     case OPTIONS_CHOICE:
+    case OPTIONS_RATE:
         return effective_number(row, member, out);
     case OPTIONS_SETTINGS:
         break;
@@ -329,6 +343,11 @@ int effective_write(const struct effective *effective)
             continue;
         fprintf(effective->out, "%s:\n", sections[i].key);
         ACKD_TRY(effective_part(effective, &config->process_section, sections[i].section, 2));
+    }
+    fputs(config->limit_count == 0 ? "# limits: none\n" : "limits:\n", effective->out);
+    for (size_t i = 0; i < config->limit_count; i++) {
+        fprintf(effective->out, "  %s:\n", config->limits[i].name);
+        ACKD_TRY(effective_part(effective, &config->limit_sections[i], OPTIONS_LIMIT, 4));
     }
     fputs(config->consumer_count == 0 ? "# consumers: none\n" : "consumers:\n", effective->out);
     for (size_t i = 0; i < config->consumer_count; i++) {

@@ -22,6 +22,8 @@
 #define OPTIONS_C_PERCENT uint32_t
 #define OPTIONS_C_CHOICE int
 #define OPTIONS_C_SETTINGS const struct config_setting *
+#define OPTIONS_C_RATE struct config_rate
+#define OPTIONS_C_NAMES const char *const *
 
 #define OPTIONS_OF_BROKER struct options_broker
 #define OPTIONS_OF_TLS struct options_broker
@@ -31,7 +33,9 @@
 #define OPTIONS_OF_SHUTDOWN struct options_process
 #define OPTIONS_OF_LOG struct options_process
 #define OPTIONS_OF_PLUGINS struct options_process
+#define OPTIONS_OF_LIMIT struct config_limit
 #define OPTIONS_OF_CONSUMER struct options_consumer
+#define OPTIONS_OF_KILL_SWITCH struct options_consumer
 
 #define OPTIONS_OFFSET(structure, type, member) \
     _Generic(((structure *)0)->member, type : offsetof(structure, member))

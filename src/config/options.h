@@ -28,7 +28,9 @@ enum options_type {
     OPTIONS_SIZE,     /* uint64_t, bytes */
     OPTIONS_PERCENT,  /* uint32_t */
     OPTIONS_CHOICE,   /* int, the index of the word */
-    OPTIONS_SETTINGS  /* const struct config_setting *, of a handler */
+    OPTIONS_SETTINGS, /* const struct config_setting *, of a handler */
+    OPTIONS_RATE,     /* struct config_rate */
+    OPTIONS_NAMES     /* const char *const *, ended by NULL; min to max of them; NULL: none */
 };
 
 enum options_section {
@@ -94,10 +96,11 @@ struct options_process {
     const char *plugin_cache;
 };
 
-/* What those of CONSUMER fill. */
+/* What those of CONSUMER and KILL_SWITCH fill; those of LIMIT fill a struct config_limit. */
 struct options_consumer {
     struct config_consumer out;
-    const char *broker; /* its name; NULL: not given */
+    const char *broker;        /* its name; NULL: not given */
+    const char *const *limits; /* names; NULL: none */
 };
 
 /* The words of a CHOICE, cut apart. */

@@ -76,6 +76,15 @@ static void schema_form(const struct options_row *row, FILE *out)
     case OPTIONS_URI:
         fputs("{\"type\": \"string\", \"pattern\": \"^[Aa][Mm][Qq][Pp][Ss]?://\"}", out);
         return;
+    case OPTIONS_RATE:
+        fputs("{\"type\": \"string\", \"pattern\": \"^[0-9]+/[smh]$\"}", out);
+        return;
+    case OPTIONS_NAMES:
+        fprintf(out,
+                "{\"type\": \"array\", \"minItems\": %" PRId64 ", \"maxItems\": %" PRId64
+                ", \"items\": {\"$ref\": \"#/$defs/name\"}}, {\"$ref\": \"#/$defs/name\"}",
+                row->min, row->max);
+        return;
     case OPTIONS_PATHS:
         fprintf(out,
                 "{\"type\": \"array\", \"minItems\": %" PRId64 ", \"maxItems\": %" PRId64

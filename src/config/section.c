@@ -35,7 +35,10 @@ const char *section_describe(const struct section *section, enum options_section
     char whole[SECTION_TEXT_SIZE - 32];
     if (section->name != NULL)
         snprintf(whole, sizeof whole, "%s '%.64s'",
-                 section->kind == OPTIONS_CONSUMER ? "consumer" : "broker", section->name);
+                 section->kind == OPTIONS_CONSUMER ? "consumer"
+                 : section->kind == OPTIONS_LIMIT  ? "limit"
+                                                   : "broker",
+                 section->name);
     else
         snprintf(whole, sizeof whole, "'%s'",
                  options_section(section->kind == OPTIONS_ROOT ? part : section->kind)->key);
@@ -150,6 +153,15 @@ static void section_set_wide(struct reading *reading, const char *value)
         *(uint64_t *)reading->member = number;
 }
 
+static void section_set_rate(struct reading *reading, const char *value)
+{
+    struct config_rate rate = {.count = 0};
+    if (value_rate(value, &rate.count, &rate.per_ms) != ACKD_OK)
+        section_malformed(reading);
+    else if (section_within(reading, rate.count))
+        *(struct config_rate *)reading->member = rate;
+}
+
 static void section_set_choice(struct reading *reading, const char *value)
 {
     struct options_choices choices;
@@ -225,8 +237,12 @@ static int section_set(struct reading *reading, const char *value)
     case OPTIONS_CHOICE:
         section_set_choice(reading, value);
         return ACKD_OK;
+    case OPTIONS_RATE:
+        section_set_rate(reading, value);
+        return ACKD_OK;
     case OPTIONS_PATHS:
     case OPTIONS_SETTINGS:
+    case OPTIONS_NAMES:
         break;
     }
     ackd_assert(!"a list or a map has no single value");
@@ -259,13 +275,14 @@ static int section_read_scalar(struct reading *reading, struct node *node)
     return value == NULL ? ACKD_OK : section_set(reading, value);
 }
 
-/* A list of paths; one alone is a list of one. */
-static int section_read_paths(struct reading *reading, struct node *node)
+/* A list of paths or names; one alone is a list of one. */
+static int section_read_list(struct reading *reading, struct node *node)
 {
+    bool is_path = reading->row->type == OPTIONS_PATHS;
     size_t count = node->kind == NODE_LIST ? node->count : 1;
     if (count < (uint64_t)reading->row->min || count > (uint64_t)reading->row->max) {
-        section_wrong(reading, "it holds %zu paths: write from %" PRId64 " to %" PRId64, count,
-                      reading->row->min, reading->row->max);
+        section_wrong(reading, "it holds %zu %s: write from %" PRId64 " to %" PRId64, count,
+                      is_path ? "paths" : "names", reading->row->min, reading->row->max);
         return ACKD_OK;
     }
     const char **paths = arena_alloc(reading->expand->arena, (count + 1) * sizeof *paths);
@@ -278,7 +295,9 @@ static int section_read_paths(struct reading *reading, struct node *node)
         paths[i] = "";
         ACKD_TRY(section_expand(reading, item, &value));
         if (value != NULL && *value == '\0')
-            section_wrong(reading, "a path is empty");
+            section_wrong(reading, "a %s is empty", is_path ? "path" : "name");
+        else if (value != NULL && !is_path)
+            paths[i] = value;
         else if (value != NULL)
             ACKD_TRY(section_path(reading, value, &paths[i]));
     }
@@ -357,8 +376,8 @@ static int section_read_option(struct section *section, const struct expand *exp
     struct reading reading = {.section = section, .expand = expand, .row = row, .node = node};
     reading.member = (char *)section->values + row->offset;
     section->nodes[options_index(row)] = node;
-    if (row->type == OPTIONS_PATHS)
-        return section_read_paths(&reading, node);
+    if (row->type == OPTIONS_PATHS || row->type == OPTIONS_NAMES)
+        return section_read_list(&reading, node);
     if (row->type == OPTIONS_SETTINGS)
         return section_read_settings(&reading, node);
     return section_read_scalar(&reading, node);

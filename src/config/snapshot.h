@@ -34,6 +34,9 @@ struct config {
     struct config_broker *brokers;
     struct section *broker_sections; /* one for each broker, values of type options_broker */
     size_t broker_count;             /* at least 1 */
+    struct config_limit *limits;
+    struct section *limit_sections; /* values of type config_limit */
+    size_t limit_count;
     struct config_consumer *consumers;
     struct section *consumer_sections; /* values of type options_consumer */
     size_t consumer_count;

@@ -289,6 +289,100 @@ START_TEST(test_numbers_fit_each_other)
 }
 END_TEST
 
+START_TEST(test_a_key_is_a_header_the_routing_key_or_a_property)
+{
+    struct config *config = fixture_good(CONSUMER);
+    ck_assert_int_eq(the_consumer(config)->key_kind, CONFIG_KEY_NONE);
+    config_unref(&config);
+    config = fixture_good(CONSUMER "    key: header:x-customer\n");
+    ck_assert_int_eq(the_consumer(config)->key_kind, CONFIG_KEY_HEADER);
+    ck_assert_str_eq(the_consumer(config)->key_name, "x-customer");
+    ck_assert_int_eq(the_consumer(config)->key_order, CONFIG_KEY_STRICT);
+    ck_assert_uint_eq(the_consumer(config)->key_hold_ms, 30000);
+    config_unref(&config);
+    config = fixture_good(CONSUMER "    key: routing-key\n    key-order: relaxed\n");
+    ck_assert_int_eq(the_consumer(config)->key_kind, CONFIG_KEY_ROUTING_KEY);
+    ck_assert_int_eq(the_consumer(config)->key_order, CONFIG_KEY_RELAXED);
+    config_unref(&config);
+    config = fixture_good(CONSUMER "    key: property:correlation-id\n");
+    ck_assert_int_eq(the_consumer(config)->key_kind, CONFIG_KEY_PROPERTY);
+    config_unref(&config);
+    fixture_bad(CONSUMER "    key: customer\n",
+                "ackd.yaml:5:10: 'key' in consumer 'a': write header:NAME, routing-key, or "
+                "property:NAME\n");
+    fixture_bad(CONSUMER "    key: 'header:'\n",
+                "ackd.yaml:5:10: 'key' in consumer 'a': write header:NAME, routing-key, or "
+                "property:NAME\n");
+    fixture_bad(CONSUMER "    key: property:colour\n",
+                "ackd.yaml:5:10: 'key' in consumer 'a': there is no such property: write "
+                "message-id, correlation-id, type, reply-to, app-id, user-id or content-type\n");
+}
+END_TEST
+
+START_TEST(test_groups_are_found_by_name)
+{
+    struct config *config = fixture_good("limits: {db: {concurrency: 20, rate: 100/m}, api: "
+                                         "{rate: 5/s}}\n" CONSUMER "    limits: [api, db]\n");
+    const struct config_consumer *consumer = the_consumer(config);
+    size_t count = 0;
+    const struct config_limit *limits = config_limits(config, &count);
+    ck_assert_uint_eq(count, 2);
+    ck_assert_uint_eq(consumer->limit_count, 2);
+    ck_assert_ptr_eq(consumer->limits[0], &limits[1]);
+    ck_assert_ptr_eq(consumer->limits[1], &limits[0]);
+    ck_assert_uint_eq(limits[0].concurrency, 20);
+    ck_assert_uint_eq(limits[0].rate.count, 100);
+    ck_assert_uint_eq(limits[0].rate.per_ms, 60000);
+    config_unref(&config);
+    fixture_bad(CONSUMER "    limits: db\n",
+                "ackd.yaml:5:13: 'limits' in consumer 'a': there is no 'db' in the top-level "
+                "'limits'\n");
+    fixture_bad("limits: {db: {}}\n" CONSUMER "    limits: db\n",
+                "ackd.yaml:1:10: limit 'db' bounds nothing: give it 'concurrency' or 'rate'\n");
+    fixture_bad("limits: {db: {concurrency: 1}}\n" CONSUMER "    limits: [db, db]\n",
+                "ackd.yaml:6:13: 'limits' in consumer 'a': 'db' is there twice\n");
+    fixture_bad("limits: {db: {rate: 10}}\n",
+                "ackd.yaml:1:21: 'rate' in limit 'db': '10' is not a rate: write a number, '/' and "
+                "s, m or h, as in 100/s\n");
+}
+END_TEST
+
+START_TEST(test_how_far_ahead_depends_on_key_and_rate)
+{
+    static const struct {
+        const char *more;
+        uint32_t prefetch;
+    } cases[] = {{"    key: routing-key\n", 512},
+                 {"    key: routing-key\n    concurrency: 100\n", 800},
+                 {"    key: routing-key\n    concurrency: 10000\n", 65535},
+                 {"    rate: 2/m\n", 2},
+                 {"    rate: 1/h\n", 1},
+                 {"    rate: 1000/s\n", 21},
+                 {"    rate: 1/s\n    key: routing-key\n", 60},
+                 {"    rate: 1/s\n    prefetch: 100\n", 100}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[256];
+        snprintf(text, sizeof text, CONSUMER "%s", cases[i].more);
+        struct config *config = fixture_good(text);
+        ck_assert_uint_eq(the_consumer(config)->prefetch, cases[i].prefetch);
+        config_unref(&config);
+    }
+}
+END_TEST
+
+START_TEST(test_a_kill_switch_is_on_by_its_share)
+{
+    struct config *config = fixture_good(CONSUMER);
+    ck_assert_uint_eq(the_consumer(config)->kill_failures, 0);
+    config_unref(&config);
+    config = fixture_good(CONSUMER "    kill-switch: {failures: 50%, pause: 5s}\n");
+    ck_assert_uint_eq(the_consumer(config)->kill_failures, 50);
+    ck_assert_uint_eq(the_consumer(config)->kill_of, 20);
+    ck_assert_uint_eq(the_consumer(config)->kill_pause_ms, 5000);
+    config_unref(&config);
+}
+END_TEST
+
 START_TEST(test_handlers_are_names_or_paths)
 {
     fixture_folder("etc");
@@ -350,6 +444,10 @@ Suite *test_suite(void)
     tcase_add_test(tc, test_what_a_consumer_must_have);
     tcase_add_test(tc, test_what_follows_from_the_rest);
     tcase_add_test(tc, test_numbers_fit_each_other);
+    tcase_add_test(tc, test_a_key_is_a_header_the_routing_key_or_a_property);
+    tcase_add_test(tc, test_groups_are_found_by_name);
+    tcase_add_test(tc, test_how_far_ahead_depends_on_key_and_rate);
+    tcase_add_test(tc, test_a_kill_switch_is_on_by_its_share);
     tcase_add_test(tc, test_handlers_are_names_or_paths);
     tcase_add_test(tc, test_the_cache_is_what_systemd_says);
     suite_add_tcase(suite, tc);

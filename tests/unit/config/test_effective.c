@@ -60,7 +60,9 @@ START_TEST(test_each_value_tells_where_it_came_from)
     check_line(dump, "user: us ", "# ackd.yaml:7");
     check_line(dump, "heartbeat: 15s ", "# default");
     check_line(dump, "timeout: 90s ", "# ackd.yaml:14 ${TIMEOUT}");
-    check_line(dump, "prefetch: 21 ", "# default: concurrency and a quarter more");
+    check_line(dump, "prefetch: 21 ",
+               "# default: concurrency and a quarter more, with 'key' eight times and 512 at "
+               "least; no more than 'rate' makes of a minute");
     check_line(dump, "dead-letter: \"a: b.dead\" ", "# default: QUEUE.dead");
     check_line(dump, "# stack: not set", "; that of 'runtime'");
     check_line(dump, "list: [a, \"b, c\", \"$$x\"] ", "# ackd.yaml:15");
