@@ -49,6 +49,8 @@ static int name_look_up(struct loop *loop, const char *host, uint16_t port,
     int code = wait_park(&lookup.wait);
     if (code != ACKD_OK) {
         resolve_cancel(&lookup.resolve);
+        if (lookup.found != NULL)
+            freeaddrinfo(lookup.found);
         return code;
     }
     if (lookup.found == NULL)

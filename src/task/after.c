@@ -95,6 +95,8 @@ int ackd_cancel_after(struct ackd_cancel_source *source, uint64_t ms)
     struct scheduler *scheduler = engine_this;
     if (scheduler == NULL)
         return refusal_here(ACKD_E_NOT_IN_TASK, "ackd_cancel_after needs a loop for its timer");
+    if (scheduler->home == NULL)
+        return refusal_here(ACKD_E_CLOSED, "the loop ends: no timer runs on it any more");
     if (source == NULL || source->lent)
         return ackd_fail(ACKD_E_INVAL, "the token's source is not the caller's to cancel");
     struct after *after = &source->after;

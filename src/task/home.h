@@ -30,6 +30,7 @@ struct home {
     bool posted;         /* the post is under way */
     atomic_bool pending; /* there are calls */
     _Atomic uint32_t references;
+    _Atomic uint64_t unobserved; /* failures of what belongs to the loop and lives anywhere */
     struct scheduler *scheduler; /* NULL: it is gone */
     struct list calls;           /* struct registration */
     struct list armed;           /* struct after: their timers run */

@@ -147,12 +147,14 @@ static void lint_tell_of_unobserved(struct lint *lint, const struct scheduler *s
     size_t held = 0;
     list_for_each (link, &scheduler->failed)
         held += !LIST_ITEM(link, ackd_task, all)->observed;
-    if (scheduler->counts.unobserved > 0 || held > 0)
+    struct scheduler_counts counts;
+    scheduler_counts(scheduler, &counts);
+    if (counts.unobserved > 0 || held > 0)
         lint_tell(lint, LINT_UNOBSERVED, 0,
                   "nobody looked at %" PRIu64
                   " failures, nor yet at %zu of tasks whose handles are "
                   "held",
-                  scheduler->counts.unobserved, held);
+                  counts.unobserved, held);
 }
 
 void lint_end(struct lint *lint, const struct scheduler *scheduler)

@@ -99,6 +99,7 @@ void ackd_mailbox_free(struct ackd_mailbox **going)
         return;
     ackd_assert(mailbox->magic == MAILBOX_MAGIC);
     *going = NULL;
+    mailbox->complete = true; /* also to what drop() may send */
     queue_close(&mailbox->senders, "mailbox", mailbox->name);
     queue_close(&mailbox->receivers, "mailbox", mailbox->name);
     queue_close(&mailbox->granted, "mailbox", mailbox->name);

@@ -66,6 +66,7 @@ int ackd_promise_new_at(const char *what, struct ackd_promise **ret_promise, con
 static void promise_report(const struct ackd_promise *promise)
 {
     char text[768];
+    atomic_fetch_add_explicit(&promise->home->unobserved, 1, memory_order_relaxed);
     ackd_error_format(promise->error, text, sizeof text);
     text[strcspn(text, "\n")] = '\0';
     log_limited("unobserved-failure",

@@ -437,9 +437,16 @@ void *scheduler_message(void)
     return task == NULL ? NULL : task->message;
 }
 
+static uint64_t scheduler_unobserved(const struct scheduler *scheduler)
+{
+    return scheduler->counts.unobserved +
+           atomic_load_explicit(&scheduler->home->unobserved, memory_order_relaxed);
+}
+
 void scheduler_counts(const struct scheduler *scheduler, struct scheduler_counts *ret_counts)
 {
     *ret_counts = scheduler->counts;
+    ret_counts->unobserved = scheduler_unobserved(scheduler);
     ret_counts->stacks_live = scheduler->stacks.live;
     ret_counts->stacks_cached = scheduler->stacks.cached;
     ret_counts->stack_high_water = scheduler->stacks.high_water;
@@ -449,7 +456,7 @@ void scheduler_counts(const struct scheduler *scheduler, struct scheduler_counts
 uint64_t scheduler_report_unobserved(struct scheduler *scheduler)
 {
     unobserved_report_pending(scheduler);
-    return scheduler->counts.unobserved;
+    return scheduler_unobserved(scheduler);
 }
 
 void scheduler_visit(const struct scheduler *scheduler,

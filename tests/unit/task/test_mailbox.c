@@ -213,6 +213,35 @@ START_TEST(rule_q3_the_new_one_is_dropped)
 }
 END_TEST
 
+static struct ackd_mailbox *going;
+static unsigned drops;
+
+static void send_back(void *item, void *arg)
+{
+    (void)arg;
+    drops++;
+    ck_assert_int_eq(ackd_mailbox_try_send(going, item), ACKD_E_CLOSED);
+}
+
+static int free_what_sends_back(void *arg)
+{
+    const struct ackd_mailbox_options options = {
+        .name = "echo", .capacity = 1, .full = ACKD_MAILBOX_DROP_OLDEST, .drop = send_back};
+    ACKD_TRY(ackd_mailbox_new(&options, &going));
+    ACKD_TRY(ackd_mailbox_try_send(going, arg));
+    struct ackd_mailbox *freed = going;
+    ackd_mailbox_free(&freed);
+    return ACKD_OK;
+}
+
+START_TEST(a_mailbox_that_is_freed_takes_nothing_back)
+{
+    drops = 0;
+    ck_assert_int_eq(world_run(free_what_sends_back, items), ACKD_OK);
+    ck_assert_uint_eq(drops, 1);
+}
+END_TEST
+
 START_TEST(rule_q3_dropping_in_silence_is_refused)
 {
     for (int full = ACKD_MAILBOX_WAIT; full <= ACKD_MAILBOX_DROP_WRITE; full++) {
@@ -604,6 +633,7 @@ Suite *test_suite(void)
     tcase_add_test(tc, rule_q3_the_newest_is_dropped);
     tcase_add_test(tc, rule_q3_the_new_one_is_dropped);
     tcase_add_test(tc, rule_q3_dropping_in_silence_is_refused);
+    tcase_add_test(tc, a_mailbox_that_is_freed_takes_nothing_back);
     tcase_add_test(tc, what_is_left_is_dropped_at_free_and_reject_refuses);
     tcase_add_test(tc, a_drop_callback_may_send);
     tcase_add_test(tc, rule_c17_a_cancelled_receive_has_taken_no_item);

@@ -226,6 +226,7 @@ START_TEST(a_failure_that_nobody_awaits_is_reported)
     ck_assert_uint_eq(world_logged("event=unobserved-failure"), 1);
     ck_assert_uint_eq(world_logged("the shop said no"), 1);
     ck_assert_uint_eq(world_logged("promise=price"), 1);
+    ck_assert_uint_eq(world_counts().unobserved, 1);
 }
 END_TEST
 
