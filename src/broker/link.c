@@ -8,6 +8,7 @@
 #include "broker/link.h"
 
 #include <ackd/error.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +21,8 @@ enum {
     LINK_CLOSE_MS = 2000,   /* for the answer to connection.close */
     LINK_STABLE_MS = 10000, /* a connection that lived shorter does not reset the backoff */
     LINK_SEVERE_FIRST_MS = 5000,
-    LINK_SEVERE_MAX_MS = 60000
+    LINK_SEVERE_MAX_MS = 60000,
+    LINK_WHO_SIZE = 256
 };
 
 struct link {
@@ -45,6 +47,7 @@ struct link {
     bool sent_something;  /* since the last heartbeat tick */
     bool paused;
     bool told_up;
+    const struct closing *closing; /* of the last connection; NULL: the broker did not close it */
     struct backoff backoff;
     struct backoff severe_backoff;
 };
@@ -70,6 +73,11 @@ static void link_move(struct link *link, enum link_state state)
 enum link_state link_state(const struct link *link)
 {
     return link->state;
+}
+
+const struct closing *link_closing(const struct link *link)
+{
+    return link->closing;
 }
 
 const char *link_peer(const struct link *link)
@@ -237,13 +245,12 @@ static void link_opened(struct link *link)
     link_tell_up(link);
 }
 
-/* The server's connection.close: its codes say whose fault it is (reliability: close-code policy).
- */
 static void link_closed_by_server(struct link *link, const struct connection_event *event)
 {
-    bool refused = event->code == 402 || event->code == 403 || event->code == 530;
-    (void)ackd_fail(refused ? ACKD_E_REFUSED : ACKD_E_DISCONNECTED,
-                    "%s closed the connection: %u %s", link_peer(link), event->code, event->text);
+    char who[LINK_WHO_SIZE];
+    snprintf(who, sizeof who, "%s closed the connection", link_peer(link));
+    link->closing = closing_find(CLOSING_CONNECTION, event->code, event->text);
+    (void)closing_fail(link->closing, who, event->code, event->text);
     link_fail(link);
 }
 
@@ -338,6 +345,7 @@ static void link_connect(struct link *link)
 {
     const struct link_host *host = &link->hosts[link->host];
     link->host = (link->host + 1) % link->options.host_count;
+    link->closing = NULL;
     link_move(link, LINK_CONNECTING);
     struct stream_options options = {
         .host = host->name, .port = host->port, .tls = link->options.tls};

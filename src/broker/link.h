@@ -21,6 +21,7 @@
 #include "base/list.h"
 #include "base/random.h"
 #include "broker/backoff.h"
+#include "broker/closing.h"
 #include "io/stream.h"
 
 enum link_state {
@@ -103,6 +104,9 @@ bool link_paused(const struct link *link);
 void link_fail(struct link *link);
 
 enum link_state link_state(const struct link *link);
+/* How the broker closed the last connection; NULL: it did not, or there is another one now. Also
+ * during down(). */
+const struct closing *link_closing(const struct link *link);
 /* "127.0.0.1:5672" while there is a connection. */
 const char *link_peer(const struct link *link);
 const char *link_server(const struct link *link);

@@ -18,6 +18,7 @@ enum {
     SUBSCRIPTION_CLOSE_MS = 2000,
     SUBSCRIPTION_AGAIN_FIRST_MS = 1000,
     SUBSCRIPTION_AGAIN_MAX_MS = 60000,
+    SUBSCRIPTION_SLOWLY_FIRST_MS = 5000,
     SUBSCRIPTION_STABLE_MS =
         10000, /* an active time shorter than this does not reset the backoff */
     SUBSCRIPTION_TAG_SIZE = 256
@@ -29,10 +30,13 @@ struct subscription {
     enum subscription_state state;
     struct timer step; /* the deadline of the step, or the next try */
     struct backoff backoff;
-    uint64_t active_ns;           /* since when it is active */
-    uint32_t messages, consumers; /* of the queue, as the passive declare said */
-    uint32_t tags;                /* consumer tags used so far (B4) */
-    bool epoch;                   /* opened() was called and lost() was not */
+    struct backoff slow_backoff;   /* after what takes an operator */
+    const struct closing *closing; /* of the last channel; NULL: the broker did not close it */
+    uint64_t hold_ns;              /* it is not to subscribe again before */
+    uint64_t active_ns;            /* since when it is active */
+    uint32_t messages, consumers;  /* of the queue, as the passive declare said */
+    uint32_t tags;                 /* consumer tags used so far (B4) */
+    bool epoch;                    /* opened() was called and lost() was not */
     bool stopping;
     char tag[SUBSCRIPTION_TAG_SIZE];
 };
@@ -83,6 +87,11 @@ enum subscription_state subscription_state(const struct subscription *subscripti
     return subscription->state;
 }
 
+const struct closing *subscription_closing(const struct subscription *subscription)
+{
+    return subscription->closing;
+}
+
 bool subscription_is_quiet(const struct subscription *subscription)
 {
     return subscription->stopping && subscription->state != SUBSCRIPTION_CANCELING;
@@ -99,6 +108,34 @@ static void subscription_arm(struct subscription *subscription, uint64_t ms)
     timer_start(loop_timers(loop), &subscription->step, timer_after_ms(loop_now_ns(loop), ms));
 }
 
+static uint64_t subscription_now_ns(const struct subscription *subscription)
+{
+    return loop_now_ns(link_loop(subscription->channel.link));
+}
+
+/* When to try again, in ms: by the backoff, and not while it is held. */
+static uint64_t subscription_wait_ms(struct subscription *subscription)
+{
+    bool slow = subscription->closing != NULL && subscription->closing->act == CLOSING_SLOWLY;
+    uint64_t now_ns = subscription_now_ns(subscription);
+    uint64_t wait_ms = backoff_next_ms(slow ? &subscription->slow_backoff : &subscription->backoff,
+                                       link_random(subscription->channel.link));
+    uint64_t held_ms =
+        subscription->hold_ns > now_ns ? (subscription->hold_ns - now_ns) / NS_PER_MS + 1 : 0;
+    return wait_ms > held_ms ? wait_ms : held_ms;
+}
+
+/* An active time that was long enough starts the backoff anew. */
+static void subscription_judge(struct subscription *subscription)
+{
+    uint64_t active_ns = subscription_now_ns(subscription) - subscription->active_ns;
+    if (subscription->state != SUBSCRIPTION_ACTIVE ||
+        active_ns <= SUBSCRIPTION_STABLE_MS * NS_PER_MS)
+        return;
+    backoff_reset(&subscription->backoff);
+    backoff_reset(&subscription->slow_backoff);
+}
+
 /* The channel is over, or given up: end the epoch and try again later. The reason is the current
  * error. */
 static void subscription_lose(struct subscription *subscription)
@@ -109,9 +146,8 @@ static void subscription_lose(struct subscription *subscription)
     if (subscription->stopping) {
         subscription_move(subscription, SUBSCRIPTION_CLOSED);
     } else {
-        struct link *link = subscription->channel.link;
         subscription_move(subscription, SUBSCRIPTION_WAITING);
-        retry_ms = backoff_next_ms(&subscription->backoff, link_random(link));
+        retry_ms = subscription_wait_ms(subscription);
         subscription_arm(subscription, retry_ms);
     }
     subscription->epoch = false;
@@ -149,6 +185,7 @@ static void subscription_step(struct subscription *subscription, enum subscripti
 
 static void subscription_open(struct subscription *subscription)
 {
+    subscription->closing = NULL;
     int code = link_take_number(&subscription->channel);
     if (code == ACKD_OK)
         code = channel_open(subscription_connection(subscription), subscription->channel.number);
@@ -195,12 +232,9 @@ static void subscription_canceled(struct subscription *subscription)
 {
     if (subscription->state != SUBSCRIPTION_ACTIVE)
         return; /* while CANCELING it crossed ours, which is answered all the same */
-    struct link *link = subscription->channel.link;
-    uint64_t active_ns = loop_now_ns(link_loop(link)) - subscription->active_ns;
-    if (active_ns > SUBSCRIPTION_STABLE_MS * NS_PER_MS)
-        backoff_reset(&subscription->backoff);
+    subscription_judge(subscription);
     subscription_move(subscription, SUBSCRIPTION_CANCELED);
-    uint64_t retry_ms = backoff_next_ms(&subscription->backoff, link_random(link));
+    uint64_t retry_ms = subscription_wait_ms(subscription);
     subscription_arm(subscription, retry_ms);
     subscription->options.events->canceled(retry_ms, subscription->options.arg);
 }
@@ -208,15 +242,10 @@ static void subscription_canceled(struct subscription *subscription)
 static void subscription_closed_by_server(struct subscription *subscription,
                                           const struct connection_event *event)
 {
-    uint64_t active_ns =
-        loop_now_ns(link_loop(subscription->channel.link)) - subscription->active_ns;
-    if (subscription->state == SUBSCRIPTION_ACTIVE &&
-        active_ns > SUBSCRIPTION_STABLE_MS * NS_PER_MS)
-        backoff_reset(&subscription->backoff);
-    int code = event->code == 404   ? ACKD_E_NOT_FOUND
-               : event->code == 403 ? ACKD_E_REFUSED
-                                    : ACKD_E_CLOSED;
-    (void)ackd_fail(code, "the broker closed the channel: %u %s", event->code, event->text);
+    subscription_judge(subscription);
+    subscription->closing = closing_find(CLOSING_CHANNEL, event->code, event->text);
+    (void)closing_fail(subscription->closing, "the broker closed the channel", event->code,
+                       event->text);
     subscription_lose(subscription);
 }
 
@@ -277,14 +306,22 @@ static void subscription_event(struct link_channel *channel, const struct connec
 static void subscription_up(struct link_channel *channel)
 {
     struct subscription *subscription = LIST_ITEM(channel, subscription, channel);
-    if (subscription->state == SUBSCRIPTION_IDLE && !subscription->stopping)
+    if (subscription->state != SUBSCRIPTION_IDLE || subscription->stopping)
+        return;
+    uint64_t now_ns = subscription_now_ns(subscription);
+    if (subscription->hold_ns <= now_ns) {
         subscription_open(subscription);
+        return;
+    }
+    subscription_move(subscription, SUBSCRIPTION_WAITING);
+    subscription_arm(subscription, (subscription->hold_ns - now_ns) / NS_PER_MS + 1);
 }
 
 static void subscription_down(struct link_channel *channel)
 {
     struct subscription *subscription = LIST_ITEM(channel, subscription, channel);
     timer_stop(&subscription->step);
+    subscription->closing = NULL;
     if (subscription->state == SUBSCRIPTION_CLOSED)
         return;
     subscription_move(subscription,
@@ -325,6 +362,8 @@ int subscription_new(const struct subscription_options *options,
     list_init(&subscription->channel.node);
     timer_init(&subscription->step, subscription_step_over);
     backoff_init(&subscription->backoff, SUBSCRIPTION_AGAIN_FIRST_MS, SUBSCRIPTION_AGAIN_MAX_MS);
+    backoff_init(&subscription->slow_backoff, SUBSCRIPTION_SLOWLY_FIRST_MS,
+                 SUBSCRIPTION_AGAIN_MAX_MS);
     *ret_subscription = subscription;
     return ACKD_OK;
 }
@@ -345,6 +384,13 @@ void subscription_start(struct subscription *subscription)
 {
     ackd_assert(subscription->channel.link == NULL);
     link_add(subscription->options.link, &subscription->channel);
+}
+
+void subscription_hold(struct subscription *subscription, uint64_t ms)
+{
+    subscription->hold_ns = subscription_now_ns(subscription) + ms * NS_PER_MS;
+    if (subscription->state == SUBSCRIPTION_WAITING)
+        subscription_arm(subscription, ms);
 }
 
 /* Close the channel in order; what was sent on it before has been processed when the answer comes.

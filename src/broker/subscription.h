@@ -74,6 +74,10 @@ ACKD_MUST_CHECK int subscription_nack(struct subscription *subscription, uint64_
 ACKD_MUST_CHECK int subscription_reject(struct subscription *subscription, uint64_t tag,
                                         bool requeue);
 
+/* How the broker closed the last channel; NULL: it did not. Also during lost(). */
+const struct closing *subscription_closing(const struct subscription *subscription);
+/* Do not subscribe again for @ms: call it when the link or the channel was lost. */
+void subscription_hold(struct subscription *subscription, uint64_t ms);
 bool subscription_is_quiet(const struct subscription *subscription);
 enum subscription_state subscription_state(const struct subscription *subscription);
 const char *subscription_state_name(enum subscription_state state);

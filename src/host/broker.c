@@ -8,16 +8,23 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "host/consumer.h"
 #include "host/host.h"
 #include "host/job.h"
 #include "host/report.h"
 #include "io/system.h"
 
-enum { BROKER_ERROR_SIZE = 1024 };
+enum {
+    BROKER_ERROR_SIZE = 1024,
+    BROKER_NAME_SIZE = 512,   /* of a connection */
+    BROKER_FAULTS_MS = 60000, /* so many faults within it, and a consumer is set aside */
+    BROKER_ISOLATION_MS = 60000
+};
 
 static const char *broker_link_name(const struct broker *broker, const struct link *link)
 {
@@ -36,6 +43,27 @@ static void broker_up(struct link *link, void *arg)
                    link_server(link), link_peer(link), broker_link_name(broker, link));
 }
 
+/*
+ * A message may make us say what the broker does not take, and come again on each connection: where
+ * faults come thick, the consumer that was last sent something waits, so that the others live.
+ */
+static void broker_fault(struct broker *broker)
+{
+    uint64_t now_ns = loop_now_ns(host_loop(broker->host));
+    metric_add(&broker->metrics, METRIC_protocol_faults, 1);
+    memmove(&broker->faults_ns[0], &broker->faults_ns[1],
+            (BROKER_FAULTS - 1) * sizeof broker->faults_ns[0]);
+    broker->faults_ns[BROKER_FAULTS - 1] = now_ns;
+    uint64_t oldest_ns = broker->faults_ns[0];
+    if (broker->last_active == NULL || oldest_ns == 0 ||
+        now_ns - oldest_ns > BROKER_FAULTS_MS * NS_PER_MS)
+        return;
+    memset(broker->faults_ns, 0, sizeof broker->faults_ns);
+    const struct ackd_error *reason = ackd_error_ref(ackd_error_current());
+    consumer_isolate(broker->last_active, BROKER_ISOLATION_MS);
+    (void)error_give(reason);
+}
+
 static void broker_down(struct link *link, uint64_t retry_ms, bool severe, void *arg)
 {
     struct broker *broker = arg;
@@ -46,22 +74,31 @@ static void broker_down(struct link *link, uint64_t retry_ms, bool severe, void 
                                       ACKD_FIELD_INT("retry_ms", retry_ms)};
     if (link == broker->consuming)
         broker->tried = true;
-    enum ackd_log_level level = severe ? ACKD_LOG_ERROR : ACKD_LOG_WARNING;
+    if (link == broker->publishing)
+        broker->blocked[0] = '\0';
+    bool fault = link_closing(link) != NULL && link_closing(link)->act == CLOSING_FAULT;
+    enum ackd_log_level level = severe || fault ? ACKD_LOG_ERROR : ACKD_LOG_WARNING;
     /* One line for one outage: where both are down, the consuming one speaks. */
     if (link == broker->publishing && link_state(broker->consuming) != LINK_OPEN)
         level = ACKD_LOG_DEBUG;
     ackd_log_event(level, "disconnected", fields, 3,
                    "no connection for %s: %s; next try in %" PRIu64 " ms%s",
                    broker_link_name(broker, link), text, retry_ms,
-                   severe ? ". This looks like a matter of configuration: see 'broker:'" : "");
+                   severe  ? ". This looks like a matter of configuration: see 'broker:'"
+                   : fault ? ". This is a fault in ackd, please report it"
+                           : "");
+    if (fault && link == broker->consuming)
+        broker_fault(broker);
 }
 
 static void broker_blocked(struct link *link, const char *why, void *arg)
 {
     struct broker *broker = arg;
     struct ackd_log_field fields[] = {ACKD_FIELD("broker", broker->config->name)};
-    if (link == broker->publishing)
+    if (link == broker->publishing) {
         publisher_block(broker->publisher, why != NULL);
+        snprintf(broker->blocked, sizeof broker->blocked, "%s", why == NULL ? "" : why);
+    }
     if (why != NULL)
         ackd_log_event(ACKD_LOG_WARNING, "blocked", fields, 1,
                        "the broker takes no publishes: %s; they wait", why);
@@ -75,14 +112,33 @@ static const struct link_events broker_link_events = {
     .blocked = broker_blocked,
 };
 
+/* As it is shown by the broker: host, what for, and for whom, as far as that fits. */
+static void broker_name_link(const struct broker *broker, const char *purpose, char *name,
+                             size_t size)
+{
+    char hostname[256];
+    system_hostname(hostname, sizeof hostname);
+    size_t at = (size_t)snprintf(name, size, "ackd %s %s", hostname, purpose);
+    const char *between = ": ";
+    list_for_each (node, &broker->host->consumers) {
+        const struct config_consumer *consumer = LIST_ITEM(node, consumer, node)->config;
+        if (consumer->broker != broker->config)
+            continue;
+        if (at + strlen(between) + strlen(consumer->name) + sizeof ", ..." > size) {
+            snprintf(name + at, size - at, ", ...");
+            return;
+        }
+        at += (size_t)snprintf(name + at, size - at, "%s%s", between, consumer->name);
+        between = ", ";
+    }
+}
+
 static int broker_new_link(struct broker *broker, const char *purpose, uint64_t message_max,
                            struct link **ret_link)
 {
     const struct config_broker *config = broker->config;
-    char hostname[256];
-    char name[512];
-    system_hostname(hostname, sizeof hostname);
-    snprintf(name, sizeof name, "ackd %s %s", hostname, purpose);
+    char name[BROKER_NAME_SIZE];
+    broker_name_link(broker, purpose, name, sizeof name);
     struct link_options options = {
         .loop = host_loop(broker->host),
         .random = host_random(broker->host),
@@ -140,7 +196,9 @@ int broker_new(struct host *host, const struct config_broker *config, uint64_t h
     broker->config = config;
     broker->held_max = held_max;
     list_init(&broker->node);
-    int code = broker_set_up(broker, message_max, deliveries_max);
+    int code = metric_register(&broker->metrics, "");
+    if (code == ACKD_OK)
+        code = broker_set_up(broker, message_max, deliveries_max);
     if (code != ACKD_OK) {
         broker_free(&broker);
         return code;
@@ -162,6 +220,7 @@ void broker_free(struct broker **broker)
     delivery_pool_free(&freed->deliveries);
     tls_free(&freed->tls);
     free(freed->hosts);
+    metric_retire(&freed->metrics);
     free(freed);
 }
 

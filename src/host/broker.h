@@ -9,12 +9,16 @@
 #ifndef ACKD_HOST_BROKER_H
 #define ACKD_HOST_BROKER_H
 
+#include "base/metric.h"
 #include "broker/link.h"
 #include "broker/publisher.h"
 #include "broker/topology.h"
 #include "config/config.h"
 
 struct host;
+struct consumer;
+
+enum { BROKER_FAULTS = 3, BROKER_WHY_SIZE = 128 };
 
 struct broker {
     struct list node;
@@ -30,8 +34,12 @@ struct broker {
     uint64_t held;     /* bytes of bodies held now */
     uint64_t held_max; /* above it reading stops; below the half of it reading goes on */
     bool draining;     /* no consumer takes more: what still comes must be read, to the answer */
-    bool was_up;       /* the consuming link has been up */
-    bool tried;        /* ... or a try has failed */
+    struct consumer *last_active;      /* whose message came last; NULL: none yet */
+    uint64_t faults_ns[BROKER_FAULTS]; /* when it was last closed by a fault of ours; 0: never */
+    char blocked[BROKER_WHY_SIZE];     /* why it takes no publishes; "": it does */
+    struct metric_set metrics;         /* of the process, written by the broker thread */
+    bool was_up;                       /* the consuming link has been up */
+    bool tried;                        /* ... or a try has failed */
 };
 
 /*

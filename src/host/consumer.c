@@ -77,13 +77,33 @@ static void consumer_canceled(uint64_t retry_ms, void *arg)
     consumer_log(consumer, ACKD_LOG_WARNING, "canceled", consumer->reason);
 }
 
+/* What else there is to say of a close by the broker; counts it. */
+static enum ackd_log_level consumer_count_close(struct consumer *consumer, char *more, size_t size)
+{
+    const struct closing *closing = subscription_closing(consumer->subscription);
+    more[0] = '\0';
+    if (closing == NULL || closing->act == CLOSING_AGAIN)
+        return ACKD_LOG_WARNING;
+    if (closing->act == CLOSING_FAULT) {
+        metric_add(&consumer->metrics, METRIC_protocol_faults, 1);
+        snprintf(more, size, "; this is a fault in ackd, please report it");
+    } else if (closing->act == CLOSING_LATE) {
+        metric_add(&consumer->metrics, METRIC_deliveries_late, 1);
+        snprintf(more, size, "; handler '%.64s' has %" PRIu32 " messages in work",
+                 consumer->config->handler, consumer->running);
+    }
+    return ACKD_LOG_ERROR;
+}
+
 static void consumer_lost(uint64_t retry_ms, void *arg)
 {
     struct consumer *consumer = arg;
     size_t open = consumer_open_count(consumer);
     char text[CONSUMER_REASON_SIZE / 2];
+    char more[CONSUMER_REASON_SIZE / 4];
     report_error_line(ackd_error_current(), text, sizeof text);
     consumer->tried = true;
+    enum ackd_log_level level = consumer_count_close(consumer, more, sizeof more);
     settle_lost(consumer);
     if (consumer->stopping)
         return;
@@ -94,13 +114,20 @@ static void consumer_lost(uint64_t retry_ms, void *arg)
         consumer_log(consumer, ACKD_LOG_DEBUG, "not-consuming", consumer->reason);
         return;
     }
-    const char *hint = ackd_error_code(ackd_error_current()) == ACKD_E_NOT_FOUND
-                           ? ": declare the queue, or correct 'queue:'"
-                           : "";
     snprintf(consumer->reason, sizeof consumer->reason,
              "not consuming from '%.100s': %s%s; next try in %" PRIu64 " ms",
-             consumer->config->queue, text, hint, retry_ms);
-    consumer_log(consumer, ACKD_LOG_WARNING, "not-consuming", consumer->reason);
+             consumer->config->queue, text, more, retry_ms);
+    consumer_log(consumer, level, "not-consuming", consumer->reason);
+}
+
+void consumer_isolate(struct consumer *consumer, uint64_t ms)
+{
+    char what[96];
+    if (consumer->stopping)
+        return;
+    snprintf(what, sizeof what, "nothing is consumed for %" PRIu64 " s", ms / 1000);
+    consumer_pause(consumer, "isolated", what);
+    subscription_hold(consumer->subscription, ms);
 }
 
 static const struct subscription_events consumer_events = {

@@ -56,6 +56,9 @@ void consumer_free(struct consumer **consumer);
 /* Once the runners are there: make its stations on @count of them, and its subscription. */
 ACKD_MUST_CHECK int consumer_place(struct consumer *consumer, struct broker *broker,
                                    struct runner **runners, size_t count);
+/* Do not consume for @ms, because of the current error; told in the log. The channel must be lost,
+ * or about to be. */
+void consumer_isolate(struct consumer *consumer, uint64_t ms);
 /* Begin: start() on each loop, the dead-letter queue, then the subscription. */
 void consumer_start(struct consumer *consumer);
 /* A station came back from start() or stop(), or from the end of what it runs beside. */

@@ -42,6 +42,7 @@ static void dispatch_poison(struct consumer *consumer, struct job *job)
 void dispatch_delivery(struct consumer *consumer, struct delivery *delivery)
 {
     struct job *job = job_init(delivery, consumer, consumer->config->name, consumer->config->queue);
+    consumer->broker->last_active = consumer;
     broker_hold(consumer->broker, delivery->body.size);
     metric_add(&consumer->metrics, METRIC_bytes_buffered, delivery->body.size);
     metric_add(&consumer->metrics, METRIC_messages_delivered, 1);

@@ -271,7 +271,7 @@ static void daemon_configure(struct daemon *daemon)
     sim_that(out != NULL);
     fprintf(out,
             "broker:\n  uri: amqp://localhost\n  user: sim\n  password: sim\n"
-            "  heartbeat: %us\n  reconnect: {first: 100ms, max: 2s}\n"
+            "  heartbeat: %us\n  reconnect: {first: 100ms, max: 2s, spread: off}\n"
             "runtime: {loops: %u, stack: 64KiB, tasks-max: 1000, unobserved: %s}\n"
             "shutdown: {timeout: %ums, soft: 50%%}\n"
             "plugins: {path: [/nowhere]}\n"
