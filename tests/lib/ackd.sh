@@ -9,7 +9,7 @@
 #   ackd_signal NAME       ackd_wait_exit: waits for its end and sets ackd_status
 #   ackd_stop              SIGTERM and ackd_wait_exit; ackd_kill: SIGKILL
 #   amqp ARGS...           amqptool on the broker of rabbit.sh
-#   broker_test_begin, broker_test_end
+#   broker_test_begin, broker_test_end; what is in $also_running is killed then
 #
 # Needs top_srcdir and top_builddir, tap.sh and rabbit.sh. What a failed test leaves is kept, and named.
 # shellcheck shell=bash disable=SC2034,SC2154
@@ -24,11 +24,11 @@ amqp() {
 ackd_config() {
     (umask 077 && cat >"$work/ackd.yaml") <<YAML
 broker:
-  uri: amqp://127.0.0.1:$rabbit_port/
-  user: guest
-  password: guest
+  uri: amqp://${ackd_hosts:-127.0.0.1:$rabbit_port}/${ackd_vhost:-}
+  user: ${ackd_user:-guest}
+  password: ${ackd_password:-guest}
   heartbeat: ${ackd_heartbeat:-2s}
-  reconnect: {first: 100ms, max: ${ackd_reconnect_max:-500ms}}
+  reconnect: {first: ${ackd_reconnect_first:-100ms}, max: ${ackd_reconnect_max:-500ms}}
 log: {format: logfmt, level: ${ackd_log_level:-info}}
 plugins: {path: [$plugins_dir]}
 $1
@@ -138,10 +138,15 @@ scaled() {
 }
 
 broker_test_clean() {
+    local pid
     # make, too, sends its children a signal: a second one must not end this half-way.
     trap - EXIT
     trap "" INT TERM HUP
     [ -z "$ackd_pid" ] || { kill -KILL "$ackd_pid" && wait "$ackd_pid"; } 2>/dev/null
+    # Others that the script itself started and noted.
+    for pid in ${also_running:-}; do
+        { kill -CONT "$pid"; kill -KILL "$pid" && wait "$pid"; } 2>/dev/null
+    done
     if [ "${1:-}" != kept ]; then
         rabbit_stop
         rm -rf "$work"

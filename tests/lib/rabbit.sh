@@ -12,6 +12,7 @@
 #   rabbit_restart       up again on the same data and ports, after either
 #   rabbit_freeze, rabbit_thaw
 #   rabbit_ctl ARGS...   rabbitmqctl
+#   rabbit_eval TEXT     Erlang in the broker, its result on standard output; quicker than rabbit_ctl
 #   rabbit_log           its log file
 #   rabbit_stop          the end of it, for an EXIT trap; harmless when nothing runs
 #
@@ -114,6 +115,15 @@ rabbit_set_environment() {
 
 rabbit_ctl() {
     env "${rabbit_environment[@]}" "$(rabbit_home)/rabbitmqctl" "$@"
+}
+
+rabbit_eval() {
+    if command -v erl_call >/dev/null; then
+        env "${rabbit_environment[@]}" timeout 30 erl_call -e -n ackd@localhost \
+            -c "$(cat "$rabbit_dir/home/.erlang.cookie")" <<<"$1"
+    else
+        rabbit_ctl eval "$1"
+    fi
 }
 
 rabbit_log() {
