@@ -715,6 +715,20 @@ void fakebroker_hold_confirms(struct fakebroker *broker, bool hold)
         fakebroker_say_confirms(broker, true);
 }
 
+void fakebroker_mangle(struct fakebroker *broker, enum fakebroker_mangling mangling)
+{
+    broker->mangling = mangling;
+}
+
+void fakebroker_crash(struct fakebroker *broker)
+{
+    list_for_each (node, &broker->links) {
+        struct fakebroker_link *link = LIST_ITEM(node, fakebroker_link, node);
+        link->state = FAKELINK_ENDED;
+        fakelink_drop_channels(link);
+    }
+}
+
 void fakebroker_refuse_logins(struct fakebroker *broker, bool refuse)
 {
     broker->refuse_logins = refuse;

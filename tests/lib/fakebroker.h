@@ -200,6 +200,16 @@ void fakebroker_refuse_publishes(struct fakebroker *broker, bool refuse);
 void fakebroker_hold_confirms(struct fakebroker *broker, bool hold);
 /* Say those that are held now. @multiple: as few methods as can be. */
 void fakebroker_say_confirms(struct fakebroker *broker, bool multiple);
+/* What becomes of the next answer to a client. */
+enum fakebroker_mangling {
+    FAKEBROKER_AS_IT_IS,
+    FAKEBROKER_LOST,  /* it is never said */
+    FAKEBROKER_TWICE, /* said twice */
+    FAKEBROKER_WRONG  /* another one is said */
+};
+void fakebroker_mangle(struct fakebroker *broker, enum fakebroker_mangling mangling);
+/* All links end, without a word; what was stored stays. */
+void fakebroker_crash(struct fakebroker *broker);
 /* Refuse logins: the password was changed. */
 void fakebroker_refuse_logins(struct fakebroker *broker, bool refuse);
 

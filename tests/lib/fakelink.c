@@ -23,10 +23,44 @@ static char *text_of(amqp_bytes_t bytes)
     return fakebroker_strdup(bytes.bytes, bytes.len);
 }
 
+static bool is_answer(uint32_t id)
+{
+    switch (id) {
+    case AMQP_CONNECTION_OPEN_OK_METHOD:
+    case AMQP_CONNECTION_CLOSE_OK_METHOD:
+    case AMQP_CHANNEL_OPEN_OK_METHOD:
+    case AMQP_CHANNEL_CLOSE_OK_METHOD:
+    case AMQP_QUEUE_DECLARE_OK_METHOD:
+    case AMQP_QUEUE_BIND_OK_METHOD:
+    case AMQP_EXCHANGE_DECLARE_OK_METHOD:
+    case AMQP_BASIC_QOS_OK_METHOD:
+    case AMQP_BASIC_CONSUME_OK_METHOD:
+    case AMQP_BASIC_CANCEL_OK_METHOD:
+    case AMQP_CONFIRM_SELECT_OK_METHOD:
+        return true;
+    default:
+        return false;
+    }
+}
+
 void fakelink_say(struct fakebroker_link *link, uint16_t channel, uint32_t id, const void *method)
 {
-    int code = method_write(&link->output, channel, id, method, 65536);
-    ackd_assert(code == ACKD_OK);
+    static const amqp_tx_select_ok_t wrong;
+    enum fakebroker_mangling mangling = FAKEBROKER_AS_IT_IS;
+    if (link->broker->mangling != FAKEBROKER_AS_IT_IS && is_answer(id)) {
+        mangling = link->broker->mangling;
+        link->broker->mangling = FAKEBROKER_AS_IT_IS;
+    }
+    if (mangling == FAKEBROKER_LOST)
+        return;
+    if (mangling == FAKEBROKER_WRONG) {
+        id = AMQP_TX_SELECT_OK_METHOD;
+        method = &wrong;
+    }
+    for (int times = mangling == FAKEBROKER_TWICE ? 2 : 1; times > 0; times--) {
+        int code = method_write(&link->output, channel, id, method, 65536);
+        ackd_assert(code == ACKD_OK);
+    }
 }
 
 static void say_nothing_more(struct fakebroker_link *link, uint16_t channel, uint32_t id)

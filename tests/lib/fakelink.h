@@ -114,6 +114,7 @@ struct fakebroker {
     struct fakebroker_observer observer;
     char note[128]; /* the first slip of a client's */
     enum fakebroker_step silent_from;
+    enum fakebroker_mangling mangling;
     bool silent;
     bool refuse_publishes;
     bool hold_confirms;

@@ -57,6 +57,7 @@ void books_outcome(struct books *books, uint64_t serial, enum books_outcome outc
     if (!books_ends(delivery->outcome))
         return;
     books->ended += message->ends == 0;
+    books->again += message->ends > 0;
     message->ends++;
     message->explained += delivery->lost || delivery->settled;
 }

@@ -53,6 +53,7 @@ struct books {
     uint64_t delivered; /* deliveries */
     uint64_t finished;  /* messages */
     uint64_t ended;     /* messages whose handler had success, or dropped them */
+    uint64_t again;     /* ends that were not the first of their message */
     bool loose;         /* work may be given back by force */
 };
 

@@ -93,6 +93,32 @@ static void chaos_flood(struct chaos *chaos)
     fakebroker_over_deliver(chaos->daemon->broker.fake, 0);
 }
 
+static void chaos_kill_queue(struct chaos *chaos)
+{
+    chaos->daemon->flooded = true;
+    fakebroker_kill_queue(chaos->daemon->broker.fake, "work");
+}
+
+static void chaos_mangle(struct chaos *chaos)
+{
+    fakebroker_mangle(chaos->daemon->broker.fake,
+                      (enum fakebroker_mangling)sim_between(FAKEBROKER_LOST, FAKEBROKER_WRONG));
+}
+
+static void chaos_crash(struct chaos *chaos)
+{
+    if (sim_chance(50))
+        sim_set_connect(SIM_CONNECT_REFUSED);
+    fakebroker_crash(chaos->daemon->broker.fake);
+}
+
+/* The next that connects finds out. */
+static void chaos_password(struct chaos *chaos)
+{
+    fakebroker_refuse_logins(chaos->daemon->broker.fake, sim_chance(50));
+    chaos_crash(chaos);
+}
+
 /* Somebody asks what goes on, or wants what is not to be had. */
 static void chaos_ask(struct chaos *chaos)
 {
@@ -101,9 +127,10 @@ static void chaos_ask(struct chaos *chaos)
 }
 
 static void (*const chaos_faults[])(struct chaos *chaos) = {
-    chaos_cut,    chaos_cut,     chaos_freeze, chaos_close_channel,    chaos_close_channel,
-    chaos_cancel, chaos_alarm,   chaos_refuse, chaos_close_connection, chaos_mute,
-    chaos_flood,  chaos_network, chaos_ask,
+    chaos_cut,    chaos_cut,     chaos_freeze,   chaos_close_channel,    chaos_close_channel,
+    chaos_cancel, chaos_alarm,   chaos_refuse,   chaos_close_connection, chaos_mute,
+    chaos_flood,  chaos_network, chaos_ask,      chaos_kill_queue,       chaos_mangle,
+    chaos_mangle, chaos_crash,   chaos_password,
 };
 
 static void chaos_calm(struct chaos *chaos)
@@ -112,7 +139,10 @@ static void chaos_calm(struct chaos *chaos)
     sim_set_connect(SIM_CONNECT);
     fakebroker_unblock(broker);
     fakebroker_silence_from(broker, FAKEBROKER_NEVER);
+    fakebroker_silence_all(broker, false);
     fakebroker_refuse_publishes(broker, false);
+    fakebroker_refuse_logins(broker, false);
+    fakebroker_mangle(broker, FAKEBROKER_AS_IT_IS);
     chaos->calm_ns = sim_now_ns();
 }
 
@@ -126,6 +156,7 @@ static void chaos_due(struct timer *timer)
         return;
     }
     chaos->faults--;
+    chaos->done++;
     size_t count = sizeof chaos_faults / sizeof chaos_faults[0];
     chaos_faults[sim_between(0, count - 1)](chaos);
     sim_broker_changed(&chaos->daemon->broker);

@@ -12,6 +12,7 @@ struct chaos {
     struct daemon *daemon;
     struct timer timer;
     unsigned faults; /* still to come */
+    unsigned done;
     uint64_t apart_ms;
     bool alarm;
     bool refuse;

@@ -100,6 +100,8 @@ static void daemon_plan(struct daemon *daemon, struct daemon_message *message)
         message->failures_left = (unsigned)sim_between(1, 2);
     message->stubborn = sim_chance(options->stubborn);
     message->nested = sim_chance(options->nested);
+    message->orphaned = message->nested && sim_chance(options->orphaned);
+    message->strange = sim_chance(options->strange);
 }
 
 static int daemon_child(void *arg)
@@ -108,18 +110,22 @@ static int daemon_child(void *arg)
     return ackd_delay(sim_between(0, daemon->options.delay_max_ms));
 }
 
-static int daemon_nest(struct daemon *daemon)
-{
-    ACKD_SCOPE(calls);
-    ACKD_TRY(ackd_spawn(&calls, daemon_child, daemon));
-    ACKD_TRY(ackd_spawn(&calls, daemon_child, daemon));
-    return ackd_scope_join(&calls);
-}
-
 static int daemon_fail(void *arg)
 {
     (void)arg;
     return ackd_fail(ACKD_E_USER, "nobody looks");
+}
+
+static int daemon_nest(struct daemon *daemon, struct daemon_message *message)
+{
+    ACKD_SCOPE(calls);
+    if (message->orphaned) {
+        message->orphaned = false;
+        ACKD_TRY(ackd_spawn(&calls, daemon_fail, NULL));
+    }
+    ACKD_TRY(ackd_spawn(&calls, daemon_child, daemon));
+    ACKD_TRY(ackd_spawn(&calls, daemon_child, daemon));
+    return ackd_scope_join(&calls);
 }
 
 static struct ackd_task *daemon_kept;
@@ -160,17 +166,18 @@ static int daemon_stay(const struct daemon *daemon)
     return code;
 }
 
-static int daemon_wait(struct daemon *daemon, const struct daemon_message *message)
+static int daemon_wait(struct daemon *daemon, struct daemon_message *message)
 {
     if (message->stubborn)
         ACKD_TRY(daemon_stay(daemon));
     if (message->nested)
-        ACKD_TRY(daemon_nest(daemon));
+        ACKD_TRY(daemon_nest(daemon, message));
     if (daemon->options.careless)
         ACKD_TRY(daemon_care_little());
     if (daemon->options.offloads)
         ACKD_TRY(daemon_offload());
-    for (uint64_t awaits = sim_between(0, 3); awaits > 0; awaits--)
+    unsigned most = daemon->options.awaits == 0 ? 3 : daemon->options.awaits;
+    for (uint64_t awaits = sim_between(0, most); awaits > 0; awaits--)
         ACKD_TRY(ackd_delay(sim_between(0, daemon->options.delay_max_ms)));
     return ACKD_OK;
 }
@@ -182,6 +189,11 @@ static int daemon_return(struct daemon *daemon, struct daemon_message *message, 
         books_outcome(&daemon->books, serial, BOOKS_FAILED);
         return sim_chance(30) ? ackd_retry_after(sim_between(1, 200), "later")
                               : ackd_fail(ACKD_E_USER, "on purpose");
+    }
+    if (message->strange) {
+        message->strange = false;
+        books_outcome(&daemon->books, serial, BOOKS_FAILED);
+        return 7;
     }
     /* Beyond its time limit a message is tried again, whatever is returned but success. */
     bool late = ackd_time_left_ms() == 0 && message->plan != BOOKS_DONE;
@@ -330,6 +342,21 @@ void daemon_signal_after(struct daemon *daemon, uint64_t ns)
         sim_after_ns(&daemon->signal, ns);
 }
 
+/* Some more of the messages; without `fed`, all. */
+static void daemon_feed(struct timer *timer)
+{
+    struct daemon *daemon = LIST_ITEM(timer, daemon, feed);
+    unsigned left = daemon->options.messages - daemon->put;
+    unsigned part = daemon->options.messages / 20 + 1;
+    unsigned count = daemon->options.fed == 0 || left < part ? left : part;
+    (void)sim_broker_fake(&daemon->broker);
+    for (; count > 0; count--, left--)
+        daemon_put(daemon, ++daemon->put);
+    sim_broker_changed(&daemon->broker);
+    if (left > 0)
+        sim_after_ns(timer, sim_between(0, daemon->options.fed * NS_PER_MS / 10));
+}
+
 static void daemon_begin_broker(struct daemon *daemon)
 {
     const struct fakebroker_options options = {.heartbeat_s = 60};
@@ -343,10 +370,9 @@ static void daemon_begin_broker(struct daemon *daemon)
     books_begin(&daemon->books, daemon->options.messages, "work.dead");
     daemon->messages = calloc(daemon->options.messages + 1, sizeof *daemon->messages);
     sim_that(daemon->messages != NULL);
-    for (unsigned i = 1; i <= daemon->options.messages; i++) {
+    for (unsigned i = 1; i <= daemon->options.messages; i++)
         daemon_plan(daemon, &daemon->messages[i]);
-        daemon_put(daemon, i);
-    }
+    daemon_feed(&daemon->feed);
 }
 
 void daemon_loosen(struct daemon *daemon)
@@ -357,6 +383,17 @@ void daemon_loosen(struct daemon *daemon)
 uint64_t daemon_finished(const struct daemon *daemon)
 {
     return daemon->books.finished;
+}
+
+void daemon_again(struct daemon *daemon)
+{
+    daemon->signals = daemon->running = daemon->started = 0;
+    daemon->signal_ns = 0;
+    daemon->last_serial = 0;
+    sim_system_begin();
+    daemon_configure(daemon);
+    int code = host_new(daemon->config, &daemon->host);
+    sim_that(code == ACKD_OK);
 }
 
 void daemon_begin(struct daemon *daemon, const struct daemon_options *options)
@@ -376,10 +413,9 @@ void daemon_begin(struct daemon *daemon, const struct daemon_options *options)
                                              .run_failure = options->run_failure};
     sim_plugin_use(&daemon->handler);
     timer_init(&daemon->signal, daemon_signal);
+    timer_init(&daemon->feed, daemon_feed);
     daemon_begin_broker(daemon);
-    daemon_configure(daemon);
-    int code = host_new(daemon->config, &daemon->host);
-    sim_that(code == ACKD_OK);
+    daemon_again(daemon);
 }
 
 struct consumer *daemon_consumer(const struct daemon *daemon)
@@ -410,13 +446,36 @@ static void daemon_kill(struct daemon *daemon)
     sim_kill();
 }
 
+void daemon_kill_now(struct daemon *daemon)
+{
+    sim_that(daemon->death != NULL);
+    longjmp(*daemon->death, 1);
+}
+
+/* The status, or DAEMON_KILLED. */
+static int daemon_live(struct daemon *daemon)
+{
+    jmp_buf death;
+    volatile int status = DAEMON_KILLED;
+    daemon->death = &death;
+    if (setjmp(death) == 0)
+        status = host_run(daemon->host);
+    daemon->death = NULL;
+    return status;
+}
+
 int daemon_run(struct daemon *daemon)
 {
     sim_set_check(daemon_check, daemon);
-    int status = host_run(daemon->host);
+    int status = daemon_live(daemon);
     sim_set_check(NULL, NULL);
     daemon->ended_ns = sim_now_ns();
     timer_stop(&daemon->signal);
+    if (status == DAEMON_KILLED) {
+        daemon_kill(daemon);
+        config_unref(&daemon->config);
+        return status;
+    }
     sim_equal(sim_notified("READY=1") <= 1, true);
     if (!daemon->books.loose)
         daemon_check_counts(daemon);
@@ -435,6 +494,7 @@ int daemon_run(struct daemon *daemon)
 
 void daemon_end(struct daemon *daemon)
 {
+    timer_stop(&daemon->feed);
     sim_end();
     const struct fakebroker_counts *counts = fakebroker_counts(daemon->broker.fake);
     if (counts->faults + counts->unknown_tags + counts->unbounded > 0)

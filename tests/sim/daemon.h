@@ -11,10 +11,13 @@
 #define ACKD_TESTS_SIM_DAEMON_H
 
 #include <ackd/consumer.h>
+#include <setjmp.h>
 
 #include "books.h"
 #include "host/host.h"
 #include "sim_broker.h"
+
+enum { DAEMON_KILLED = -1 }; /* of daemon_run */
 
 struct daemon_options {
     unsigned messages;
@@ -38,6 +41,10 @@ struct daemon_options {
     unsigned drop;     /* are dropped */
     unsigned stubborn; /* do not look at cancellation */
     unsigned nested;   /* spawn children */
+    unsigned orphaned; /* ... of which one fails */
+    unsigned strange;  /* return a positive number, once */
+    unsigned awaits;   /* of a handler, at most; 0: three */
+    unsigned fed;      /* messages are put one after the other, over so many ms */
     bool careless;     /* each leaves behind a failure that nobody looks at, and keeps another */
     bool offloads;     /* each handler has a job for the CPU pool */
 };
@@ -47,6 +54,8 @@ struct daemon_message {
     unsigned failures_left;
     bool stubborn;
     bool nested;
+    bool orphaned;
+    bool strange;
 };
 
 struct daemon {
@@ -62,6 +71,9 @@ struct daemon {
     unsigned started; /* loops whose start() has succeeded, and stop() not yet */
     unsigned handled;
     uint64_t last_serial;
+    struct timer feed;
+    unsigned put;        /* messages that are in the broker, or were */
+    jmp_buf *death;      /* of the process that runs; NULL: none does */
     struct timer signal; /* SIGTERM */
     uint64_t signal_ns;  /* when it was sent */
     unsigned signals;
@@ -84,6 +96,11 @@ uint64_t daemon_finished(const struct daemon *daemon);
 void daemon_signal_after(struct daemon *daemon, uint64_t ns);
 /* One of them, now: not from inside a turn. */
 void daemon_signal_now(struct daemon *daemon);
+/* The process is gone, at once, as by SIGKILL: daemon_run returns DAEMON_KILLED. Only from an event
+ * of the world. */
+_Noreturn void daemon_kill_now(struct daemon *daemon);
+/* The next process, with the same configuration and broker. After daemon_run. */
+void daemon_again(struct daemon *daemon);
 /* host_run; then the host is freed unless it was forced. Returns the exit status. */
 int daemon_run(struct daemon *daemon);
 /* The books are balanced, and the world ends. */

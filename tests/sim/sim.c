@@ -54,15 +54,26 @@ static struct {
     void *check_arg;
 } sim;
 
+static void (*sim_failed)(const char *text);
+
+void sim_set_failed(void (*failed)(const char *text))
+{
+    sim_failed = failed;
+}
+
 void sim_fail(const char *file, int line, const char *format, ...)
 {
-    char text[512];
+    char what[512], text[640];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    vsnprintf(what, sizeof what, format, args);
     va_end(args);
-    ck_abort_msg("SIM_SEED=%" PRIu64 " at %" PRIu64 " ms, step %" PRIu64 ": %s:%d: %s", sim.seed,
-                 sim_now_ms(), sim.steps, file, line, text);
+    snprintf(text, sizeof text,
+             "SIM_SEED=%" PRIu64 " at %" PRIu64 " ms, step %" PRIu64 ": %s:%d: %s", sim.seed,
+             sim_now_ms(), sim.steps, file, line, what);
+    if (sim_failed != NULL)
+        sim_failed(text);
+    ck_abort_msg("%s", text);
     abort();
 }
 
@@ -106,8 +117,9 @@ void sim_end(void)
 void sim_kill(void)
 {
     list_init(&sim.loops);
+    sim_streams_kill();
     sim_system_begin();
-    sim_offload_begin();
+    sim_offload_kill();
 }
 
 struct random *sim_random(void)

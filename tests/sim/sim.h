@@ -53,8 +53,11 @@ void sim_each(unsigned long count, void (*run)(uint64_t seed));
 void sim_begin(uint64_t seed);
 /* Everything must have been closed and freed... */
 void sim_end(void);
-/* ... unless the daemon ended by force: its process would be gone now, with all that it held. */
+/* ... unless the daemon ended by force: its process would be gone now, with all that it held. Its
+ * memory is not touched. */
 void sim_kill(void);
+/* Who hears of a failure instead of Check; it does not return. */
+void sim_set_failed(void (*failed)(const char *text));
 
 struct random *sim_random(void);
 /* A number from @least to @most. */
@@ -121,8 +124,10 @@ bool sim_wire_is_frozen(const struct sim_wire *wire);
 /* For sim_*.c. */
 void sim_streams_begin(void);
 void sim_streams_end(void);
+void sim_streams_kill(void);
 void sim_system_begin(void);
 void sim_offload_begin(void);
+void sim_offload_kill(void);
 void sim_system_end(void);
 /* memcpy on behalf of the kernel: it is not counted as the daemon's work. */
 void sim_copy(void *to, const void *from, size_t size);

@@ -19,6 +19,7 @@ static unsigned sim_pool_users;
 static struct ackd_cpu_pool_counts sim_pool_counts;
 
 struct sim_job {
+    struct list node;
     struct wait_stated stated;
     struct timer begin;
     ackd_cpu_fn *fn;
@@ -26,7 +27,16 @@ struct sim_job {
     struct loop *loop;
 };
 
-/* Nobody uses it: also after a kill. */
+static struct list sim_jobs = {&sim_jobs, &sim_jobs};
+
+void sim_offload_kill(void)
+{
+    struct list *node;
+    while ((node = list_take(&sim_jobs)) != NULL)
+        timer_stop(&LIST_ITEM(node, sim_job, node)->begin);
+    sim_offload_begin();
+}
+
 void sim_offload_begin(void)
 {
     sim_pool_users = 0;
@@ -73,6 +83,8 @@ int ackd_offload_at(ackd_cpu_fn *fn, void *arg, const struct ackd_offload_option
     wait_init(&job.stated.wait, WAIT_OFFLOAD, options->name, file, line, function);
     atomic_init(&job.stated.state, "queued");
     timer_init(&job.begin, sim_job_begin);
+    list_init(&job.node);
+    list_append(&sim_jobs, &job.node);
     sim_after_ns(&job.begin, sim_between(0, SIM_QUEUED_MAX_NS));
     sim_pool_counts.queued++;
     int code = wait_park(&job.stated.wait);
@@ -81,6 +93,7 @@ int ackd_offload_at(ackd_cpu_fn *fn, void *arg, const struct ackd_offload_option
         sim_pool_counts.cancelled++;
     }
     timer_stop(&job.begin);
+    list_remove(&job.node);
     return code;
 }
 

@@ -35,6 +35,7 @@ struct sim_wire {
 };
 
 struct stream {
+    struct list node;
     struct loop *loop;
     struct stream_events events;
     void *arg;
@@ -51,17 +52,18 @@ struct stream {
 
 static struct {
     struct list wires;
+    struct list streams;
     struct sim_server server;
     enum sim_connect connect;
     struct sim_weather weather;
     bool weather_set;
-    size_t streams;
 } net;
 
 void sim_streams_begin(void)
 {
     memset(&net, 0, sizeof net);
     list_init(&net.wires);
+    list_init(&net.streams);
 }
 
 void sim_set_server(const struct sim_server *server)
@@ -112,7 +114,7 @@ static void sim_wire_lose(struct sim_wire *wire)
 
 void sim_streams_end(void)
 {
-    sim_equal(net.streams, 0);
+    sim_that(list_empty(&net.streams));
     while (!list_empty(&net.wires)) {
         struct sim_wire *wire = LIST_ITEM(net.wires.next, sim_wire, node);
         sim_that(wire->stream == NULL);
@@ -260,8 +262,6 @@ static void sim_wire_to_daemon(struct timer *timer)
     error_ignore(buffer_append(&bytes, buffer_bytes(output), piece));
     sim_that(buffer_size(&bytes) == piece);
     buffer_consume(output, piece);
-    if (net.server.sent != NULL)
-        net.server.sent(wire->connection);
     struct sim_arrival arrival = {.stream = stream};
     while (buffer_size(&bytes) > 0 && wire->stream != NULL) {
         arrival.bytes = buffer_bytes(&bytes);
@@ -272,6 +272,8 @@ static void sim_wire_to_daemon(struct timer *timer)
     buffer_fini(&bytes);
     if (wire->connection != NULL && wire->stream != NULL)
         sim_wire_go_on(wire, &wire->to_daemon);
+    if (wire->connection != NULL && net.server.sent != NULL)
+        net.server.sent(wire->connection);
 }
 
 /* What fits goes from the daemon to the kernel. */
@@ -380,7 +382,7 @@ int stream_open(struct loop *loop, const struct stream_options *options,
     sim_that(options->host != NULL && options->port != 0);
     struct stream *stream = calloc(1, sizeof *stream);
     sim_that(stream != NULL);
-    net.streams++;
+    list_append(&net.streams, &stream->node);
     stream->loop = loop;
     stream->events = *events;
     stream->arg = arg;
@@ -419,13 +421,21 @@ void stream_close(struct stream **stream)
     if (closed == NULL)
         return;
     *stream = NULL;
-    net.streams--;
+    list_remove(&closed->node);
     timer_stop(&closed->step);
     if (closed->wire != NULL)
         sim_wire_let_go(closed->wire);
     ackd_error_unref(closed->failure);
     buffer_fini(&closed->sending);
     free(closed);
+}
+
+void sim_streams_kill(void)
+{
+    while (!list_empty(&net.streams)) {
+        struct stream *stream = LIST_ITEM(net.streams.next, stream, node);
+        stream_close(&stream);
+    }
 }
 
 bool stream_send(struct stream *stream, struct buffer *out)

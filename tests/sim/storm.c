@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/* storm - see the header. */
+#include <config.h>
+
+#include "storm.h"
+
+#include <stdio.h>
+
+#include "chaos.h"
+
+enum {
+    STORM_CALM_S = 600, /* of calm, and all is consumed: the longest waits are of a minute */
+    STORM_ABOUT_SIZE = 512
+};
+
+static struct {
+    struct daemon daemon;
+    struct chaos chaos;
+    struct timer death;
+    unsigned lives; /* processes that are stopped or killed, to come */
+    char about[STORM_ABOUT_SIZE];
+} storm;
+
+const char *storm_about(void)
+{
+    return storm.about;
+}
+
+static unsigned storm_draw(unsigned percent, uint64_t least, uint64_t most)
+{
+    return sim_chance(percent) ? (unsigned)sim_between(least, most) : 0;
+}
+
+static void storm_draw_handler(struct daemon_options *options)
+{
+    options->delay_max_ms = sim_chance(70) ? 20 : (unsigned)sim_between(1, 1000);
+    options->awaits = (unsigned)sim_between(1, 2);
+    options->fail = storm_draw(70, 1, 20);
+    options->dead = storm_draw(50, 1, 5);
+    options->drop = storm_draw(50, 1, 5);
+    options->nested = storm_draw(30, 1, 15);
+    options->orphaned = storm_draw(50, 1, 30);
+    options->strange = storm_draw(30, 1, 5);
+    options->offloads = sim_chance(10);
+    options->start_ms = storm_draw(20, 1, 3000);
+    options->stop_ms = storm_draw(20, 1, 3000);
+    options->unstarted = storm_draw(5, 1, 40);
+    if (sim_chance(20))
+        options->timeout_ms = 3 * options->delay_max_ms;
+}
+
+static void storm_draw_options(struct daemon_options *options)
+{
+    *options = (struct daemon_options){.messages = (unsigned)sim_between(1000, 1100),
+                                       .concurrency = (unsigned)sim_between(1, 60),
+                                       .loops = (unsigned)sim_between(1, 3),
+                                       .heartbeat_s = (unsigned)sim_between(2, 20),
+                                       .shutdown_ms = 20000,
+                                       .body_max = sim_chance(5) ? 2000 : 100};
+    storm_draw_handler(options);
+    if (sim_chance(30))
+        options->prefetch = options->concurrency + (unsigned)sim_between(0, 200);
+    if (sim_chance(10)) {
+        options->body_max = 3000;
+        options->buffer_kib = (unsigned)sim_between(64, 256);
+    }
+    if (options->loops > options->concurrency)
+        options->loops = options->concurrency;
+    options->fed = (unsigned)sim_between(100, sim_chance(50) ? 2000 : 20000);
+}
+
+static void storm_describe(const struct daemon_options *options)
+{
+    snprintf(storm.about, sizeof storm.about,
+             "%u messages of at most %u bytes over %u ms, concurrency %u, prefetch %u, loops %u, "
+             "timeout %u ms, buffer %u KiB; delays to %u ms, of 100: fail %u, dead %u, drop %u, "
+             "nested %u; %u faults, %u stops and kills",
+             options->messages, options->body_max, options->fed, options->concurrency,
+             options->prefetch, options->loops, options->timeout_ms, options->buffer_kib,
+             options->delay_max_ms, options->fail, options->dead, options->drop, options->nested,
+             storm.chaos.faults, storm.lives);
+}
+
+/* The process is to be killed now, or stopped. */
+static void storm_death(struct timer *timer)
+{
+    struct daemon *daemon = &storm.daemon;
+    (void)timer;
+    if (storm.lives == 0)
+        return;
+    storm.lives--;
+    if (sim_chance(50))
+        daemon_kill_now(daemon);
+    daemon->signals_more = (unsigned)sim_between(0, 2);
+    daemon->signals_apart_ns = 5000 * NS_PER_MS;
+    daemon_signal_after(daemon, 0);
+}
+
+/* How long after calm has come everything is done: handlers take their time, twice for what fails. */
+static uint64_t storm_bound_ns(const struct daemon_options *options)
+{
+    uint64_t each_ms = (uint64_t)(options->awaits + 1) * options->delay_max_ms;
+    uint64_t work_ms = 2 * options->messages * each_ms / options->concurrency;
+    return STORM_CALM_S * NS_PER_S + work_ms * NS_PER_MS;
+}
+
+static bool storm_done(void)
+{
+    return storm.daemon.books.finished == storm.daemon.options.messages;
+}
+
+/* One process after the other, until everything is done. */
+static uint64_t storm_live(void)
+{
+    struct daemon *daemon = &storm.daemon;
+    uint64_t processes = 0;
+    for (;;) {
+        if (storm.lives > 0)
+            sim_after_ns(&storm.death, sim_between(0, 2 * daemon->options.fed * NS_PER_MS));
+        int status = daemon_run(daemon);
+        timer_stop(&storm.death);
+        sim_that(status == HOST_EXIT_OK || status == HOST_EXIT_FORCED || status == DAEMON_KILLED);
+        if (storm_done())
+            return processes;
+        processes++;
+        daemon_again(daemon);
+    }
+}
+
+void storm_run(uint64_t seed, struct storm_counts *ret_counts)
+{
+    struct daemon *daemon = &storm.daemon;
+    struct daemon_options options;
+    sim_begin(seed);
+    storm_draw_options(&options);
+    daemon_begin(daemon, &options);
+    daemon->stop_when_done = true;
+    daemon_loosen(daemon);
+    storm.lives = storm_draw(60, 1, 4);
+    timer_init(&storm.death, storm_death);
+    unsigned faults = (unsigned)sim_between(STORM_FAULTS, STORM_FAULTS + 10);
+    chaos_begin(&storm.chaos, daemon, faults, 2 * options.fed / faults + 1);
+    storm_describe(&options);
+    uint64_t processes = storm_live();
+    if (storm.chaos.calm_ns != 0)
+        sim_that(daemon->ended_ns < storm.chaos.calm_ns + storm_bound_ns(&options));
+    chaos_end(&storm.chaos);
+    *ret_counts = (struct storm_counts){.seeds = 1,
+                                        .messages = options.messages,
+                                        .deliveries = daemon->books.delivered,
+                                        .faults = storm.chaos.done + processes,
+                                        .processes = processes,
+                                        .again = daemon->books.again,
+                                        .virtual_ms = sim_now_ms(),
+                                        .steps = sim_steps()};
+    daemon_end(daemon);
+}
