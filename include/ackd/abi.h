@@ -7,12 +7,13 @@
  *
  *   1.0  2026-11  the first: consumers, messages, tasks, scopes, cancellation, errors, memory, log,
  * processes
+ *   1.1  2026-11  handle_batch at the end of struct ackd_consumer, and <ackd/batch.h>; <ackd/publish.h>
  */
 #ifndef ACKD_ABI_H
 #define ACKD_ABI_H
 
 #define ACKD_ABI_MAJOR 1
-#define ACKD_ABI_MINOR 0
+#define ACKD_ABI_MINOR 1
 
 #ifdef __cplusplus
 #define ACKD_BEGIN_DECLS extern "C" {

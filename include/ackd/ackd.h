@@ -12,6 +12,7 @@
 #define ACKD_ACKD_H
 
 #include <ackd/abi.h>
+#include <ackd/batch.h>
 #include <ackd/blocking.h>
 #include <ackd/cancel.h>
 #include <ackd/combine.h>

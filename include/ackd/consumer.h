@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include <ackd/abi.h>
+#include <ackd/batch.h>
 #include <ackd/message.h>
 #include <ackd/option.h>
 #include <ackd/service.h>
@@ -46,6 +47,10 @@ struct ackd_consumer {
      */
     int (*run)(void *state);
     enum ackd_service_failure run_failure;
+
+    /* Since 1.1. In place of handle() for consumers with 'batch:', several messages at once: see
+     * batch.h. A handler has one of the two at least; with both, 'batch:' chooses. */
+    int (*handle_batch)(const struct ackd_batch *batch, void *state);
 };
 
 /* In C++ the members stand in the order above; so do those of an ACKD_OPTION. */

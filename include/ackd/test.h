@@ -112,6 +112,21 @@ ACKD_API ACKD_MUST_CHECK int ackd_test_send(struct ackd_test *test,
 ACKD_API struct ackd_test_outcome ackd_test_outcome(const struct ackd_test_delivery *delivery);
 ACKD_API ACKD_MUST_CHECK int ackd_test_finish(struct ackd_test_delivery *delivery,
                                               struct ackd_test_outcome *ret_outcome);
+
+/*
+ * The same for handle_batch: @count messages as one batch, in this order, and an outcome or a
+ * delivery for each. ackd_test_finish and ackd_test_cancel on any of them act on the whole batch.
+ * ACKD_E_INVAL without messages, or where the consumer has no handle_batch; ackd_test_send likewise
+ * where it has no handle.
+ */
+ACKD_API ACKD_MUST_CHECK int ackd_test_handle_batch(struct ackd_test *test,
+                                                    const struct ackd_test_message *messages,
+                                                    size_t count,
+                                                    struct ackd_test_outcome *ret_outcomes);
+ACKD_API ACKD_MUST_CHECK int ackd_test_send_batch(struct ackd_test *test,
+                                                  const struct ackd_test_message *messages,
+                                                  size_t count,
+                                                  struct ackd_test_delivery **ret_deliveries);
 /* As the host would: SHUTDOWN, PAUSE, CHANNEL_CLOSED, REQUESTED. */
 ACKD_API void ackd_test_cancel(struct ackd_test_delivery *delivery, enum ackd_cancel_reason reason);
 

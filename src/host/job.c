@@ -45,6 +45,25 @@ void job_free(struct job **job)
     delivery_free(&delivery);
 }
 
+void job_judge(struct job *job, int code, const struct ackd_error *error,
+               enum ackd_cancel_reason reason)
+{
+    job->error = ackd_error_ref(error);
+    job->delay_ms = ackd_error_delay_ms(error);
+    job->failed_during_shutdown = false;
+    if (code == ACKD_OK) {
+        job->verdict = ACKD_VERDICT_DONE;
+    } else if (code == ACKD_CANCELED) {
+        job->verdict =
+            reason == ACKD_CANCEL_CHANNEL_CLOSED ? ACKD_VERDICT_ORPHAN : ACKD_VERDICT_RELEASE;
+    } else if (reason == ACKD_CANCEL_SHUTDOWN) {
+        job->failed_during_shutdown = true;
+        job->verdict = ACKD_VERDICT_RELEASE;
+    } else {
+        job->verdict = ackd_error_verdict(error);
+    }
+}
+
 /* FNV-1a, for its brevity: a collision only makes a message wait longer. */
 static uint64_t job_mix(uint64_t hash, const void *bytes, size_t size)
 {

@@ -27,6 +27,7 @@ enum job_state {
 /* What goes over a bridge, and comes back over the other: the first member of each. */
 enum crossing_kind {
     CROSSING_JOB,    /* a message; back with its verdict */
+    CROSSING_BATCH,  /* a batch of them; back with a verdict on each */
     CROSSING_START,  /* a station: call start(); back with its result */
     CROSSING_RUN,    /* a station: call run(); back when it has ended for good */
     CROSSING_END,    /* a station: cancel run() and what is detached; back when all has ended */
@@ -71,6 +72,7 @@ struct job {
     const struct ackd_error *error; /* owned; NULL without a failure */
     uint64_t delay_ms;              /* wished by ackd_retry_after; 0: none */
     bool failed_during_shutdown;
+    bool marked; /* in a batch: it has its verdict */
 };
 
 /* Make the job of @delivery in its extra memory. */
@@ -78,6 +80,9 @@ struct job *job_init(struct delivery *delivery, struct consumer *consumer,
                      const char *consumer_name, const char *queue);
 /* Free it with its delivery. */
 void job_free(struct job **job);
+/* What it comes to: the table of verdicts. @error is borrowed; what was there before is the caller's. */
+void job_judge(struct job *job, int code, const struct ackd_error *error,
+               enum ackd_cancel_reason reason);
 /* A number that is the same for each delivery of the same message, as far as can be told. */
 uint64_t job_fingerprint(const struct job *job);
 

@@ -7,11 +7,15 @@
 
 #include "amqp/delivery.h"
 
+struct batch;
+
 struct ackd_message {
     const struct delivery *delivery;
     const char *consumer;
     const char *queue;
     uint32_t attempt;
+    uint32_t index;      /* in its batch */
+    struct batch *batch; /* while it is in one */
 };
 
 #endif

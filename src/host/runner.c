@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "host/batch.h"
 #include "host/publication.h"
 #include "host/report.h"
 #include "io/bridge.h"
@@ -29,6 +30,7 @@ struct runner {
     struct bridge out; /* to it */
     struct publication_pool publications;
     struct list running; /* jobs */
+    struct list batches; /* that run */
     uint64_t (*now_ns)(void *arg);
     void (*deadlocked)(void *arg);
     void *arg;          /* of both */
@@ -53,52 +55,52 @@ struct publication_pool *runner_publications(struct runner *runner)
     return &runner->publications;
 }
 
-/* The handler, within its time limit. */
-static int runner_handle(void *arg)
+/* Call the handler for what @arg is, within its time limit. */
+static inline int runner_limit(const struct station *station,
+                               int (*call)(const struct station *station, void *arg), void *arg,
+                               const char *what)
 {
-    struct job *job = arg;
-    const struct station *station = job->station;
-    if (station->timeout_ms == 0) {
-        int code = station->handler->handle(&job->message, station->state);
-        return code > 0
-                   ? ackd_fail(ACKD_E_BAD_RETURN,
-                               "the handler returned %d: 0 is success, a failure is negative", code)
-                   : code;
-    }
     struct ackd_deadline deadline;
-    ackd_deadline_push(&deadline, station->timeout_ms);
-    int code = station->handler->handle(&job->message, station->state);
-    bool late = ackd_time_left_ms() == 0;
-    code = ackd_deadline_pop(&deadline, code);
+    bool late = false;
+    if (station->timeout_ms > 0)
+        ackd_deadline_push(&deadline, station->timeout_ms);
+    int code = call(station, arg);
+    if (station->timeout_ms > 0) {
+        late = ackd_time_left_ms() == 0;
+        code = ackd_deadline_pop(&deadline, code);
+    }
     if (code > 0)
         return ackd_fail(ACKD_E_BAD_RETURN,
                          "the handler returned %d: 0 is success, a failure is negative", code);
     /* Past its limit a message is tried again, whatever its handler made of that. */
     if (late && code != ACKD_OK && code != ACKD_E_TIMEOUT)
         return ackd_fail(ACKD_E_TIMEOUT,
-                         "the message's timeout of %llu ms passed; the handler then "
-                         "returned %s",
+                         "the %s's timeout of %llu ms passed; the handler then returned %s", what,
                          (unsigned long long)station->timeout_ms, error_name(code).text);
     return code;
 }
 
-/* What the message comes to: the table of verdicts. */
-static void runner_judge(struct job *job, int code, const struct ackd_error *error,
-                         enum ackd_cancel_reason reason)
+static int runner_call(const struct station *station, void *arg)
 {
-    job->error = ackd_error_ref(error);
-    job->delay_ms = ackd_error_delay_ms(error);
-    if (code == ACKD_OK) {
-        job->verdict = ACKD_VERDICT_DONE;
-    } else if (code == ACKD_CANCELED) {
-        job->verdict =
-            reason == ACKD_CANCEL_CHANNEL_CLOSED ? ACKD_VERDICT_ORPHAN : ACKD_VERDICT_RELEASE;
-    } else if (reason == ACKD_CANCEL_SHUTDOWN) {
-        job->failed_during_shutdown = true;
-        job->verdict = ACKD_VERDICT_RELEASE;
-    } else {
-        job->verdict = ackd_error_verdict(error);
-    }
+    const struct job *job = arg;
+    return station->handler->handle(&job->message, station->state);
+}
+
+static int runner_handle(void *arg)
+{
+    const struct job *job = arg;
+    return runner_limit(job->station, runner_call, arg, "message");
+}
+
+static int runner_call_batch(const struct station *station, void *arg)
+{
+    return station->handler->handle_batch(batch_handle(arg), station->state);
+}
+
+static int runner_handle_batch(void *arg)
+{
+    const struct batch *batch = arg;
+    return runner_limit(batch->station, runner_call_batch, arg, "batch");
 }
 
 static void runner_job_done(struct ackd_task *task, int code, const struct ackd_error *error,
@@ -108,7 +110,7 @@ static void runner_job_done(struct ackd_task *task, int code, const struct ackd_
     (void)task;
     job->task = NULL;
     list_remove(&job->running);
-    runner_judge(job, code, error, reason);
+    job_judge(job, code, error, reason);
     runner_give_back(job->station->runner, &job->crossing);
 }
 
@@ -132,6 +134,41 @@ static void runner_begin_job(struct runner *runner, struct job *job, uint64_t no
     job->error = ackd_error_ref(error_for(code));
     job->verdict = ACKD_VERDICT_RELEASE;
     runner_give_back(runner, &job->crossing);
+}
+
+static void runner_batch_done(struct ackd_task *task, int code, const struct ackd_error *error,
+                              enum ackd_cancel_reason reason, void *arg)
+{
+    struct batch *batch = arg;
+    (void)task;
+    batch->task = NULL;
+    list_remove(&batch->running);
+    batch_judge(batch, code, error, reason);
+    runner_give_back(batch->station->runner, &batch->crossing);
+}
+
+static void runner_begin_batch(struct runner *runner, struct batch *batch, uint64_t now_ns)
+{
+    struct scheduler_root root = {.fn = runner_handle_batch,
+                                  .arg = batch,
+                                  .name = batch->station->consumer,
+                                  .stack_size = batch->station->stack_size,
+                                  .log_context = &batch->log,
+                                  .message = &batch->jobs[0]->message,
+                                  .owner = &batch->station->detached,
+                                  .done = runner_batch_done};
+    for (size_t i = 0; i < batch->count; i++)
+        batch->jobs[i]->started_ns = now_ns;
+    int code = scheduler_spawn(executor_scheduler(runner->executor), &root, &batch->task);
+    if (code == ACKD_OK) {
+        list_append(&runner->batches, &batch->running);
+        return;
+    }
+    for (size_t i = 0; i < batch->count; i++) {
+        batch->jobs[i]->error = ackd_error_ref(error_for(code));
+        batch->jobs[i]->verdict = ACKD_VERDICT_RELEASE;
+    }
+    runner_give_back(runner, &batch->crossing);
 }
 
 static int runner_hook(void *arg)
@@ -215,6 +252,10 @@ static void runner_cancel(struct runner *runner, const struct order *order)
         struct job *job = LIST_ITEM(node, job, running);
         ackd_task_cancel(job->task, order->reason);
     }
+    list_for_each (node, &runner->batches) {
+        struct batch *batch = LIST_ITEM(node, batch, running);
+        ackd_task_cancel(batch->task, order->reason);
+    }
 }
 
 static void runner_closed(void *arg)
@@ -283,13 +324,16 @@ static bool runner_take(void *arg)
         struct crossing *crossing = bridge_receive(&runner->in);
         if (crossing == NULL)
             return false;
-        if (crossing->kind != CROSSING_JOB) {
+        if (crossing->kind > CROSSING_BATCH) {
             runner_take_other(runner, crossing);
             continue;
         }
         if (now_ns == 0)
             now_ns = executor_now_ns(runner->executor);
-        runner_begin_job(runner, LIST_ITEM(crossing, job, crossing), now_ns);
+        if (crossing->kind == CROSSING_JOB)
+            runner_begin_job(runner, LIST_ITEM(crossing, job, crossing), now_ns);
+        else
+            runner_begin_batch(runner, LIST_ITEM(crossing, batch, crossing), now_ns);
     }
     return true;
 }
@@ -315,7 +359,7 @@ static void runner_deadlocked(void *arg)
         runner->deadlocked(runner->arg);
         return;
     }
-    if (list_empty(&runner->running) && list_empty(&runner->hooks))
+    if (list_empty(&runner->running) && list_empty(&runner->batches) && list_empty(&runner->hooks))
         return; /* services that wait for messages to bring them work */
     report_waits(executor_scheduler(runner->executor), waits, sizeof waits);
     ackd_log_warning("deadlock",
@@ -329,6 +373,7 @@ int runner_new(const struct runner_options *options, struct runner **ret_runner)
     if (runner == NULL)
         return ackd_fail(ACKD_E_NOMEM, "a handler loop");
     list_init(&runner->running);
+    list_init(&runner->batches);
     list_init(&runner->hooks);
     size_t publishes_max =
         options->publishes_max == 0 ? RUNNER_PUBLISHES_MAX : options->publishes_max;

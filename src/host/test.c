@@ -15,6 +15,7 @@
 
 #include "base/assert.h"
 #include "base/error.h"
+#include "host/batch.h"
 #include "host/executor.h"
 #include "host/job.h"
 #include "host/report.h"
@@ -42,6 +43,7 @@ struct ackd_test {
     uint64_t start_ns, now_ns;
     uint64_t tags;
     struct list deliveries;
+    struct list batches; /* idle ones: each is for as many messages as it was made for */
 };
 
 struct ackd_test_delivery {
@@ -63,12 +65,22 @@ static uint64_t test_clock_ns(void *arg)
     return test->now_ns;
 }
 
+static void test_end_delivery(const struct ackd_test *test, struct job *job)
+{
+    struct ackd_test_delivery *delivery = LIST_ITEM(job, ackd_test_delivery, job);
+    delivery->ended = true;
+    delivery->took_ns = test->now_ns - delivery->sent_ns;
+}
+
 static void test_take_back(struct ackd_test *test, struct crossing *crossing)
 {
     if (crossing->kind == CROSSING_JOB) {
-        struct ackd_test_delivery *delivery = LIST_ITEM(crossing, ackd_test_delivery, job.crossing);
-        delivery->ended = true;
-        delivery->took_ns = test->now_ns - delivery->sent_ns;
+        test_end_delivery(test, LIST_ITEM(crossing, job, crossing));
+    } else if (crossing->kind == CROSSING_BATCH) {
+        struct batch *batch = LIST_ITEM(crossing, batch, crossing);
+        for (struct job *job; (job = batch_take(batch)) != NULL;)
+            test_end_delivery(test, job);
+        list_append(&test->batches, &batch->node);
     } else if (crossing == &test->order.crossing) {
         test->order_back = true;
     } else if (crossing == &test->station.run_crossing) {
@@ -241,6 +253,7 @@ int ackd_test_new(const struct ackd_consumer *consumer, const struct ackd_test_s
         return ackd_fail(ACKD_E_NOMEM, "a test");
     test->now_ns = test->start_ns = TEST_LONG_NS;
     list_init(&test->deliveries);
+    list_init(&test->batches);
     list_init(&test->station.hook);
     int code = test_set_up(test, consumer, settings);
     if (code == ACKD_OK) {
@@ -311,6 +324,10 @@ void ackd_test_free(struct ackd_test **test)
         struct job *job = &LIST_ITEM(link, ackd_test_delivery, link)->job;
         job_free(&job);
     }
+    for (struct list *link; (link = list_take(&freed->batches)) != NULL;) {
+        struct batch *batch = LIST_ITEM(link, batch, node);
+        batch_free(&batch);
+    }
     if (freed->pool != NULL)
         delivery_pool_free(&freed->pool);
     if (freed->plugin != NULL)
@@ -330,11 +347,9 @@ void *ackd_test_state(struct ackd_test *test)
     return test->station.state;
 }
 
-int ackd_test_send(struct ackd_test *test, const struct ackd_test_message *message,
-                   struct ackd_test_delivery **ret_delivery)
+static int test_make(struct ackd_test *test, const struct ackd_test_message *message,
+                     struct ackd_test_delivery **ret_delivery)
 {
-    if (test->stopped)
-        return ackd_fail(ACKD_E_CLOSED, "the test was stopped");
     struct delivery *made;
     ACKD_TRY(test_delivery_make(test->pool, message, &made));
     made->tag = ++test->tags;
@@ -347,8 +362,58 @@ int ackd_test_send(struct ackd_test *test, const struct ackd_test_message *messa
     delivery->sent_ns = test->now_ns;
     list_init(&delivery->link);
     list_append(&test->deliveries, &delivery->link);
-    test_send(test, &job->crossing);
     *ret_delivery = delivery;
+    return ACKD_OK;
+}
+
+int ackd_test_send(struct ackd_test *test, const struct ackd_test_message *message,
+                   struct ackd_test_delivery **ret_delivery)
+{
+    if (test->stopped)
+        return ackd_fail(ACKD_E_CLOSED, "the test was stopped");
+    if (test->station.handler->handle == NULL)
+        return ackd_fail(ACKD_E_INVAL, "consumer '%s' has no handle(): ackd_test_handle_batch",
+                         test->station.consumer);
+    ACKD_TRY(test_make(test, message, ret_delivery));
+    test_send(test, &(*ret_delivery)->job.crossing);
+    return ACKD_OK;
+}
+
+/* What was made of a batch that cannot be sent: it is nobody's. */
+static void test_unmake(struct ackd_test_delivery **deliveries, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct job *job = &deliveries[i]->job;
+        list_remove(&deliveries[i]->link);
+        job_free(&job);
+    }
+}
+
+int ackd_test_send_batch(struct ackd_test *test, const struct ackd_test_message *messages,
+                         size_t count, struct ackd_test_delivery **ret_deliveries)
+{
+    struct batch *batch = NULL;
+    if (test->stopped)
+        return ackd_fail(ACKD_E_CLOSED, "the test was stopped");
+    if (count == 0 || test->station.handler->handle_batch == NULL)
+        return ackd_fail(ACKD_E_INVAL,
+                         count == 0 ? "a batch has one message at least"
+                                    : "consumer '%s' has no handle_batch()",
+                         test->station.consumer);
+    ACKD_TRY(batch_new(count, &batch));
+    int code = ACKD_OK;
+    for (size_t i = 0; i < count && code == ACKD_OK; i++) {
+        code = test_make(test, &messages[i], &ret_deliveries[i]);
+        if (code == ACKD_OK)
+            batch_add(batch, &ret_deliveries[i]->job);
+    }
+    if (code != ACKD_OK) {
+        test_unmake(ret_deliveries, batch->count);
+        batch_free(&batch);
+        return code;
+    }
+    batch_begin(batch, &test->station);
+    test_send(test, &batch->crossing);
     return ACKD_OK;
 }
 
@@ -382,11 +447,26 @@ int ackd_test_handle(struct ackd_test *test, const struct ackd_test_message *mes
     return ackd_test_finish(delivery, ret_outcome);
 }
 
+int ackd_test_handle_batch(struct ackd_test *test, const struct ackd_test_message *messages,
+                           size_t count, struct ackd_test_outcome *ret_outcomes)
+{
+    struct ackd_test_delivery **deliveries = calloc(count + 1, sizeof(struct ackd_test_delivery *));
+    if (deliveries == NULL)
+        return ackd_fail(ACKD_E_NOMEM, "a batch of %zu messages", count);
+    int code = ackd_test_send_batch(test, messages, count, deliveries);
+    for (size_t i = 0; i < count && code == ACKD_OK; i++)
+        code = ackd_test_finish(deliveries[i], &ret_outcomes[i]);
+    free(deliveries);
+    return code;
+}
+
 void ackd_test_cancel(struct ackd_test_delivery *delivery, enum ackd_cancel_reason reason)
 {
     test_run_ready(delivery->test); /* it may not have begun */
-    if (delivery->job.task != NULL)
-        ackd_task_cancel(delivery->job.task, reason);
+    const struct batch *batch = delivery->job.message.batch;
+    struct ackd_task *task = batch == NULL ? delivery->job.task : batch->task;
+    if (task != NULL)
+        ackd_task_cancel(task, reason);
 }
 
 void ackd_test_settle(struct ackd_test *test)

@@ -43,9 +43,10 @@ int descriptor_read(const struct ackd_consumer *theirs, const char *who,
             who, theirs->abi_major, theirs->abi_minor, ACKD_ABI_MAJOR, ACKD_ABI_MINOR);
     if (ours.name == NULL || ours.name[0] == '\0')
         return ackd_fail(ACKD_E_PLUGIN, "%s has no name: ACKD_CONSUMER(.name = ...)", who);
-    if (ours.handle == NULL)
-        return ackd_fail(ACKD_E_PLUGIN, "%s has no handle function: ACKD_CONSUMER(.handle = ...)",
-                         who);
+    if (ours.handle == NULL && ours.handle_batch == NULL)
+        return ackd_fail(
+            ACKD_E_PLUGIN,
+            "%s has no handle function: ACKD_CONSUMER(.handle = ...), or .handle_batch", who);
     if ((unsigned)ours.run_failure > ACKD_SERVICE_IGNORE)
         return ackd_fail(ACKD_E_PLUGIN,
                          "%s has run_failure %d: it is one of enum ackd_service_failure", who,

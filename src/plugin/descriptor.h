@@ -21,7 +21,7 @@ bool descriptor_complete(const void *theirs, size_t their_size, void *ret_ours, 
 /*
  * Check what the symbol ackd_consumer points at, and complete it. ACKD_E_PLUGIN, with a text that
  * starts with @who, for another major version (both are named), for members we do not know, for
- * one without a name or a handle function, or whose run() fails in no known way.
+ * one without a name or any handle function, or whose run() fails in no known way.
  */
 ACKD_MUST_CHECK int descriptor_read(const struct ackd_consumer *theirs, const char *who,
                                     struct ackd_consumer *ret_ours);
