@@ -16,10 +16,11 @@
  *     ACKD_E_TOO_LARGE     larger than the broker takes, or than the room there is for publishes
  *     ACKD_E_DISCONNECTED  the connection or its channel was lost before the confirm: whether the
  *                          message is in a queue is not known
- *     ACKD_E_BLOCKED       the broker takes no publishes now (it is out of memory or disk), and did
- *                          not within the time limit: it was not sent
- *     ACKD_E_TIMEOUT       no confirm within the time limit: whether it is in a queue is not known,
- *                          unless the text says that it was not sent
+ *     ACKD_E_BLOCKED       the broker takes no publishes now (it is low on memory or disk), and did
+ *                          not within the time limit
+ *     ACKD_E_TIMEOUT       no confirm within the time limit; here, and in the line above, whether the
+ *                          message is in a queue is not known, unless the text says that it was not
+ *                          sent
  *     ACKD_E_CLOSED        the host stops, and publishes no more
  *     ACKD_E_INVAL         a name or property beyond 255 bytes
  *     ACKD_E_NOT_OPEN      there is no broker where this runs: a service of a runtime
@@ -83,6 +84,28 @@ ACKD_API ACKD_SUSPENDS int ackd_publish_at(const char *exchange, const char *rou
 ACKD_API ACKD_SUSPENDS int ackd_publish_message_at(const struct ackd_publication *publication,
                                                    const char *file, int line,
                                                    const char *function);
+
+/*
+ * Answer @message: @body to the queue that it asks replies to, with its correlation id. What is
+ * returned is as above, but for the replies of ackd_request and its like (amq.rabbitmq.reply-to.*):
+ * the broker hands those over without a queue, and ACKD_OK says that it took the reply, not that
+ * anybody still waits for it. ACKD_E_INVAL where @message asks for no reply.
+ */
+#define ackd_reply(message, body) ackd_reply_at((message), (body), ACKD_HERE)
+ACKD_API ACKD_SUSPENDS int ackd_reply_at(const struct ackd_message *message, struct ackd_bytes body,
+                                         const char *file, int line, const char *function);
+
+/*
+ * Publish @publication and wait for the reply to it, *ret_reply: it lives until the task ends. Its
+ * reply_to and correlation_id are ackd's own; its time limit is for all of it. The reply comes
+ * without a queue (direct reply-to): one that comes after the wait has ended, or to a connection
+ * that was lost meanwhile (ACKD_E_DISCONNECTED), is gone. So is one that is larger than the
+ * consumer's message-size (ACKD_E_TIMEOUT).
+ */
+#define ackd_request(publication, ret_reply) ackd_request_at((publication), (ret_reply), ACKD_HERE)
+ACKD_API ACKD_SUSPENDS int ackd_request_at(const struct ackd_publication *publication,
+                                           struct ackd_bytes *ret_reply, const char *file, int line,
+                                           const char *function);
 
 ACKD_END_DECLS
 

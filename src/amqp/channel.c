@@ -211,7 +211,7 @@ int channel_consume(struct connection *connection, uint16_t number, const char *
         terms = &none;
     amqp_table_entry_t entries[CHANNEL_FIELDS_MAX];
     size_t size = 0;
-    amqp_basic_consume_t method = {.exclusive = terms->exclusive};
+    amqp_basic_consume_t method = {.exclusive = terms->exclusive, .no_ack = terms->replies};
     ACKD_TRY(channel_table(terms->arguments, terms->argument_count, queue, entries,
                            &method.arguments, &size));
     ACKD_TRY(method_string(queue, "queue", &method.queue));
@@ -379,14 +379,15 @@ static void publish_body(struct buffer *output, uint16_t number, const uint8_t *
     }
 }
 
-int channel_publish(struct connection *connection, uint16_t number, const char *exchange,
-                    const char *routing_key, const struct properties *properties,
-                    const struct channel_argument *headers_more, size_t count,
-                    struct ackd_bytes body)
+int channel_publish_how(struct connection *connection, uint16_t number, unsigned how,
+                        const char *exchange, const char *routing_key,
+                        const struct properties *properties,
+                        const struct channel_argument *headers_more, size_t count,
+                        struct ackd_bytes body)
 {
     if (channel_find(connection, number) == NULL)
         return channel_not_open(connection, number);
-    amqp_basic_publish_t method = {.mandatory = 1};
+    amqp_basic_publish_t method = {.mandatory = (how & CHANNEL_OPTIONAL) == 0};
     ACKD_TRY(method_string(exchange, "exchange", &method.exchange));
     ACKD_TRY(method_string(routing_key, "routing key", &method.routing_key));
     size_t size = 0;
@@ -406,4 +407,13 @@ int channel_publish(struct connection *connection, uint16_t number, const char *
     publish_header(&connection->output, number, properties, headers_more, count, size, body.size);
     publish_body(&connection->output, number, body.data, body.size, fragment_max);
     return ACKD_OK;
+}
+
+int channel_publish(struct connection *connection, uint16_t number, const char *exchange,
+                    const char *routing_key, const struct properties *properties,
+                    const struct channel_argument *headers_more, size_t count,
+                    struct ackd_bytes body)
+{
+    return channel_publish_how(connection, number, 0, exchange, routing_key, properties,
+                               headers_more, count, body);
 }

@@ -45,6 +45,7 @@ enum { CHANNEL_FIELDS_MAX = 32 }; /* of one table: else ACKD_E_INVAL */
 /* How to subscribe. */
 struct channel_terms {
     bool exclusive; /* nobody else may consume the queue */
+    bool replies;   /* it is amq.rabbitmq.reply-to, whose messages are not to be acknowledged */
     const struct channel_field *arguments;
     size_t argument_count;
 };
@@ -98,8 +99,12 @@ ACKD_MUST_CHECK int channel_nack(struct connection *connection, uint16_t channel
 ACKD_MUST_CHECK int channel_reject(struct connection *connection, uint16_t channel, uint64_t tag,
                                    bool requeue);
 
+/* How a message is published: 0, or this. */
+enum channel_publish {
+    CHANNEL_OPTIONAL = 1 /* that no queue takes it is no failure; else it is mandatory */
+};
 /*
- * Publish @body with @properties, mandatory. @headers_more: further string headers, appended to
+ * Publish @body with @properties. @headers_more: further string headers, appended to
  * those of the properties. ACKD_E_TOO_LARGE if both do not fit into a frame that the broker takes.
  */
 ACKD_MUST_CHECK int channel_publish(struct connection *connection, uint16_t channel,
@@ -107,5 +112,11 @@ ACKD_MUST_CHECK int channel_publish(struct connection *connection, uint16_t chan
                                     const struct properties *properties,
                                     const struct channel_argument *headers_more, size_t count,
                                     struct ackd_bytes body);
+/* The same, @how of enum channel_publish. */
+ACKD_MUST_CHECK int channel_publish_how(struct connection *connection, uint16_t channel,
+                                        unsigned how, const char *exchange, const char *routing_key,
+                                        const struct properties *properties,
+                                        const struct channel_argument *headers_more, size_t count,
+                                        struct ackd_bytes body);
 
 #endif

@@ -5,7 +5,6 @@
 #include "host/outlet.h"
 
 #include "base/assert.h"
-#include "base/error.h"
 #include "host/consumer.h"
 
 static void outlet_done(struct publisher_request *request, int code)
@@ -14,9 +13,11 @@ static void outlet_done(struct publisher_request *request, int code)
     struct consumer *consumer = publication->station->owner;
     metric_add(&consumer->metrics,
                code == ACKD_OK ? METRIC_publishes_confirmed : METRIC_publishes_failed, 1);
-    publication->code = code;
-    publication->error = code == ACKD_OK || code == ACKD_CANCELED ? NULL : error_take();
-    runner_send(publication->station->runner, &publication->crossing);
+    if (request->reply != NULL) {
+        code = publication_set_reply(publication, request->reply->body);
+        delivery_free(&request->reply);
+    }
+    publication_answer(publication, code);
 }
 
 void outlet_receive(struct crossing *crossing)

@@ -4,6 +4,7 @@
 
 #include "host/publication.h"
 
+#include <ackd/memory.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,7 @@ enum {
 /* One call, until it has a publication. */
 struct publication_call {
     const struct ackd_publication *what;
+    struct ackd_bytes *ret_reply; /* NULL: none is wanted */
     struct station *station;
     struct publication_pool *pool;
     size_t size; /* of the copies */
@@ -243,8 +245,17 @@ static void publication_fill(struct publication *publication, const struct publi
     request->properties = &publication->properties;
     request->headers = NULL;
     request->header_count = 0;
+    request->optional = what->optional;
+    request->timeout_ms = what->timeout_ms;
+    request->wants_reply = call->ret_reply != NULL;
     publication_name(publication, ++publication->pool->next_id);
+    if (request->wants_reply) {
+        publication->properties.reply_to = PUBLISHER_REPLY_TO;
+        publication->properties.correlation_id = request->id;
+    }
+    publication->reply = (struct ackd_bytes){NULL, 0};
     publication->station = call->station;
+    publication->message = scheduler_message();
 }
 
 static void publication_send(struct publication *publication, struct crossing *crossing)
@@ -262,6 +273,40 @@ void publication_back(struct crossing *crossing)
         wait_finish(publication->wait, ACKD_OK);
     else if (publication->under_way == 0)
         publication_release(publication);
+}
+
+void publication_answer(struct publication *publication, int code)
+{
+    publication->code = code;
+    publication->error = code == ACKD_OK || code == ACKD_CANCELED ? NULL : error_take();
+    runner_send(publication->pool->runner, &publication->crossing);
+}
+
+int publication_set_reply(struct publication *publication, struct ackd_bytes reply)
+{
+    if (publication->room < reply.size) {
+        uint8_t *bytes = malloc(reply.size);
+        if (bytes == NULL)
+            return ackd_fail(ACKD_E_NOMEM, "a reply of %zu bytes", reply.size);
+        free(publication->bytes);
+        publication->bytes = bytes;
+        publication->room = reply.size;
+    }
+    publication_put(publication->bytes, reply.data, reply.size);
+    publication->reply = (struct ackd_bytes){publication->bytes, reply.size};
+    return ACKD_OK;
+}
+
+/* For the rest of the task's life. */
+static int publication_take_reply(const struct publication *publication, struct ackd_bytes *ret)
+{
+    uint8_t *copy = ackd_alloc(publication->reply.size + 1);
+    if (copy == NULL)
+        return ACKD_E_NOMEM;
+    publication_put(copy, publication->reply.data, publication->reply.size);
+    copy[publication->reply.size] = '\0'; /* for those who will take it for a string */
+    *ret = (struct ackd_bytes){copy, publication->reply.size};
+    return ACKD_OK;
 }
 
 /* B2. */
@@ -302,6 +347,8 @@ static int publication_await(struct publication *publication, const struct publi
         code = error_give(publication->error);
         publication->error = NULL;
     }
+    if (code == ACKD_OK && call->ret_reply != NULL)
+        code = publication_take_reply(publication, call->ret_reply);
     publication_release(publication);
     return code == ACKD_OK ? ACKD_OK : ackd_trace_at(code, call->file, call->line, call->function);
 }
@@ -318,10 +365,11 @@ static int publication_find_station(struct publication_call *call)
     return ACKD_OK;
 }
 
-int ackd_publish_message_at(const struct ackd_publication *what, const char *file, int line,
-                            const char *function)
+static int publication_run(const struct ackd_publication *what, struct ackd_bytes *ret_reply,
+                           const char *file, int line, const char *function)
 {
-    struct publication_call call = {.what = what, .file = file, .line = line, .function = function};
+    struct publication_call call = {
+        .what = what, .ret_reply = ret_reply, .file = file, .line = line, .function = function};
     ACKD_TRY(wait_check(file, line, function));
     ACKD_TRY(publication_find_station(&call));
     ACKD_TRY(publication_measure(&call));
@@ -334,6 +382,37 @@ int ackd_publish_message_at(const struct ackd_publication *what, const char *fil
     }
     publication_fill(publication, &call);
     return publication_await(publication, &call);
+}
+
+int ackd_publish_message_at(const struct ackd_publication *what, const char *file, int line,
+                            const char *function)
+{
+    return publication_run(what, NULL, file, line, function);
+}
+
+int ackd_request_at(const struct ackd_publication *what, struct ackd_bytes *ret_reply,
+                    const char *file, int line, const char *function)
+{
+    struct ackd_publication asking = *what;
+    asking.reply_to = asking.correlation_id = NULL;
+    return publication_run(&asking, ret_reply, file, line, function);
+}
+
+int ackd_reply_at(const struct ackd_message *message, struct ackd_bytes body, const char *file,
+                  int line, const char *function)
+{
+    static const char direct[] = PUBLISHER_REPLY_TO ".";
+    const char *reply_to = ackd_message_reply_to(message);
+    if (reply_to == NULL)
+        return ackd_fail_at(ACKD_E_INVAL, file, line, function,
+                            "the message asks for no reply: it has no reply-to");
+    /* The broker says of a direct reply, delivered or not, that no queue took it. */
+    const struct ackd_publication reply = {.routing_key = reply_to,
+                                           .body = body,
+                                           .correlation_id = ackd_message_correlation_id(message),
+                                           .optional =
+                                               strncmp(reply_to, direct, sizeof direct - 1) == 0};
+    return publication_run(&reply, NULL, file, line, function);
 }
 
 int ackd_publish_at(const char *exchange, const char *routing_key, struct ackd_bytes body,

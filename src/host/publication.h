@@ -42,12 +42,16 @@ struct publication {
     struct publisher_request request;
     struct properties properties;
     struct station *station; /* who publishes */
+    const struct ackd_message
+        *message; /* whose handler publishes; NULL: none. While it is under way
+                                           for the first time */
     struct publication_pool *pool;
     struct wait *wait; /* of the caller; NULL: it is gone */
     struct list all, unused;
     uint8_t *bytes; /* of the copies: room for `room` of them, `used` of them used */
     size_t room, used;
     unsigned under_way;             /* crossings of its own that have not come back */
+    struct ackd_bytes reply;        /* of one that wants it; in `bytes` */
     int code;                       /* with which it came back */
     const struct ackd_error *error; /* owned; NULL without a failure */
 };
@@ -59,6 +63,15 @@ void publication_pool_init(struct publication_pool *pool, struct runner *runner,
 void publication_pool_fini(struct publication_pool *pool);
 /* On the loop: the crossing of a publication, or its withdrawal, came back. */
 void publication_back(struct crossing *crossing);
+
+/*
+ * On the broker thread, of one that belongs to it: what @code says becomes of it, the current error
+ * with it unless that is ACKD_OK or ACKD_CANCELED; and send it back.
+ */
+void publication_answer(struct publication *publication, int code);
+/* Before that: the reply that it wants, of which a copy is made in place of all it has said.
+ * ACKD_E_NOMEM. */
+ACKD_MUST_CHECK int publication_set_reply(struct publication *publication, struct ackd_bytes reply);
 
 /* The publication of a crossing of kind PUBLISH or WITHDRAW. */
 static inline struct publication *publication_of(struct crossing *crossing)

@@ -590,12 +590,29 @@ static void print_value(const amqp_field_value_t *value)
 static void print_headers(const amqp_message_t *message)
 {
     const amqp_basic_properties_t *properties = &message->properties;
-    if (properties->_flags & AMQP_BASIC_CONTENT_TYPE_FLAG)
-        printf("content-type=%.*s\t", (int)properties->content_type.len,
-               (char *)properties->content_type.bytes);
-    if (properties->_flags & AMQP_BASIC_MESSAGE_ID_FLAG)
-        printf("message-id=%.*s\t", (int)properties->message_id.len,
-               (char *)properties->message_id.bytes);
+    const struct {
+        amqp_flags_t flag;
+        const char *name;
+        amqp_bytes_t text;
+    } texts[] = {
+        {AMQP_BASIC_CONTENT_TYPE_FLAG, "content-type", properties->content_type},
+        {AMQP_BASIC_CONTENT_ENCODING_FLAG, "content-encoding", properties->content_encoding},
+        {AMQP_BASIC_CORRELATION_ID_FLAG, "correlation-id", properties->correlation_id},
+        {AMQP_BASIC_REPLY_TO_FLAG, "reply-to", properties->reply_to},
+        {AMQP_BASIC_EXPIRATION_FLAG, "expiration", properties->expiration},
+        {AMQP_BASIC_MESSAGE_ID_FLAG, "message-id", properties->message_id},
+        {AMQP_BASIC_TYPE_FLAG, "type", properties->type},
+        {AMQP_BASIC_USER_ID_FLAG, "user-id", properties->user_id},
+        {AMQP_BASIC_APP_ID_FLAG, "app-id", properties->app_id},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        if (properties->_flags & texts[i].flag)
+            printf("%s=%.*s\t", texts[i].name, (int)texts[i].text.len, (char *)texts[i].text.bytes);
+    }
+    if (properties->_flags & AMQP_BASIC_TIMESTAMP_FLAG)
+        printf("timestamp=%llu\t", (unsigned long long)properties->timestamp);
+    if (properties->_flags & AMQP_BASIC_PRIORITY_FLAG)
+        printf("priority=%d\t", properties->priority);
     if (properties->_flags & AMQP_BASIC_DELIVERY_MODE_FLAG)
         printf("delivery-mode=%d\t", properties->delivery_mode);
     if (!(properties->_flags & AMQP_BASIC_HEADERS_FLAG))

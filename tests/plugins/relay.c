@@ -4,9 +4,12 @@
  *
  * What a message is to do is in its headers: 'exchange' and 'key' say where its body goes, 'size'
  * makes it a body of so many bytes, 'limit' is the time limit in ms, 'optional' and 'times' are as
- * they say, 'with' is 'properties' for all of them; 'fail' is the code of a failure that is expected
- * and swallowed. One line per message, a single write to a file opened with O_APPEND:
+ * they say, 'gate' is a file that it waits for before that, 'with' is 'properties' for all of them, 'forward' for
+ * the message's own headers, 'user' for a user that it is not from. 'do' is 'reply', to answer the
+ * message with its body, 'reply-mandatory', to do so by hand, or 'request', to ask for a reply, which is noted. Two lines per message, each a
+ * single write to a file opened with O_APPEND:
  *
+ *     ID begins
  *     ID CODE TEXT      CODE: "ok", "canceled", or the name of the error
  */
 #include <ackd/ackd.h>
@@ -21,6 +24,7 @@ enum { LINE_SIZE = 600, VALUE_SIZE = 256 };
 struct relay {
     const char *file;
     const char *start_key, *stop_key, *run_key; /* what start(), stop() and run() publish to */
+    const char *act;                            /* 'do' of messages that do not say */
     bool swallow;                               /* a message is done whatever came of it */
     int fd;
 };
@@ -30,8 +34,17 @@ static const struct ackd_option options[] = {
     ACKD_OPTION(struct relay, start_key, STRING, .fallback = "", .help = "where start() publishes"),
     ACKD_OPTION(struct relay, stop_key, STRING, .fallback = "", .help = "where stop() publishes"),
     ACKD_OPTION(struct relay, run_key, STRING, .fallback = "", .help = "where run() publishes"),
+    ACKD_OPTION(struct relay, act, STRING, .fallback = "", .help = "what messages do"),
     ACKD_OPTION(struct relay, swallow, BOOLEAN, .fallback = "false", .help = "failures are none"),
     ACKD_OPTIONS_END};
+
+static void note_begin(const struct relay *relay, const char *id)
+{
+    char line[LINE_SIZE];
+    int size = snprintf(line, sizeof line, "%.60s begins\n", id);
+    if (write(relay->fd, line, (size_t)size) < 0)
+        ackd_log_error("relay", "the file cannot be written");
+}
 
 static void note(const struct relay *relay, const char *id, int code)
 {
@@ -83,7 +96,18 @@ static void give_properties(struct ackd_publication *publication)
     publication->headers = headers;
 }
 
-static int relay_one(const struct ackd_message *message)
+static int request(const struct relay *relay, const struct ackd_message *message,
+                   const struct ackd_publication *publication)
+{
+    struct ackd_bytes reply;
+    char line[LINE_SIZE];
+    ACKD_TRY(ackd_request(publication, &reply));
+    int size = snprintf(line, sizeof line, "%.60s reply %.*s\n", ackd_message_id(message),
+                        (int)reply.size, (const char *)reply.data);
+    return write(relay->fd, line, (size_t)size) < 0 ? ackd_fail(ACKD_E_OS, "the file") : ACKD_OK;
+}
+
+static int relay_one(const struct relay *relay, const struct ackd_message *message)
 {
     char exchange[VALUE_SIZE], key[VALUE_SIZE], with[VALUE_SIZE];
     size_t size = (size_t)number(message, "size", 0);
@@ -105,9 +129,28 @@ static int relay_one(const struct ackd_message *message)
         memset(body, 'x', size);
         publication.body = (struct ackd_bytes){body, size};
     }
+    if (told(message, "do", with)[0] == '\0')
+        snprintf(with, sizeof with, "%s", relay->act);
+    if (strcmp(with, "reply") == 0)
+        return ackd_reply(message, publication.body);
+    if (strcmp(with, "reply-mandatory") == 0) {
+        publication.routing_key = ackd_message_reply_to(message);
+        return ackd_publish_message(&publication);
+    }
+    if (strcmp(with, "request") == 0)
+        return request(relay, message, &publication);
     uint64_t times = number(message, "times", 1);
     for (uint64_t i = 0; i < times; i++)
         ACKD_TRY(ackd_publish_message(&publication));
+    return ACKD_OK;
+}
+
+static int wait_for_gate(const struct ackd_message *message)
+{
+    char gate[VALUE_SIZE];
+    told(message, "gate", gate);
+    while (gate[0] != '\0' && access(gate, F_OK) != 0)
+        ACKD_TRY(ackd_delay(20));
     return ACKD_OK;
 }
 
@@ -115,7 +158,10 @@ static int handle(const struct ackd_message *message, void *state)
 {
     const struct relay *relay = state;
     const char *id = ackd_message_id(message);
-    int code = relay_one(message);
+    note_begin(relay, id == NULL ? "-" : id);
+    int code = wait_for_gate(message);
+    if (code == ACKD_OK)
+        code = relay_one(relay, message);
     note(relay, id == NULL ? "-" : id, code);
     return relay->swallow && code != ACKD_CANCELED ? ACKD_OK : code;
 }
