@@ -85,14 +85,16 @@ static void otherwise_text(const struct options_row *row, char *text)
     if (options_required(row))
         strcpy(text, "It must be given.");
     else if (row->fallback != NULL)
-        snprintf(text, PART_SIZE, "Default: %s.", row->fallback);
+        snprintf(text, PART_SIZE, "Default: %s.",
+                 *row->fallback == '\0' ? "empty" : row->fallback);
     else
         snprintf(text, PART_SIZE, "Default: %s.", row->otherwise);
 }
 
 static const char *sample_value(const struct options_row *row)
 {
-    return row->fallback != NULL ? row->fallback : row->example;
+    const char *value = row->fallback != NULL ? row->fallback : row->example;
+    return *value == '\0' ? "\"\"" : value;
 }
 
 static void sample_option(const struct options_row *row, const char *indent)
@@ -126,35 +128,38 @@ static void sample_options(enum options_section section, const char *indent)
     }
 }
 
-static void sample_section(const struct options_section_row *section)
+/* The sections within @section, with @mark in front of their keys. */
+static void sample_inner(enum options_section section, size_t width, const char *mark)
 {
     size_t count = 0;
     const struct options_section_row *inner = options_sections(&count);
+    for (size_t i = 0; i < count; i++) {
+        char indent[32], margin[32];
+        if (inner[i].parent != section)
+            continue;
+        bool list = inner[i].item_size != 0;
+        snprintf(margin, sizeof margin, "%*s# ", (int)width, "");
+        putchar('\n');
+        write_wrapped(margin, inner[i].help);
+        printf("%*s%s%s:\n", (int)width, "", mark, inner[i].key);
+        if (list)
+            printf("%*s%s-\n", (int)width + 2, "", mark);
+        snprintf(indent, sizeof indent, "%*s", (int)width + (list ? 4 : 2), "");
+        sample_options(inner[i].section, indent);
+        sample_inner(inner[i].section, strlen(indent), mark);
+    }
+}
+
+static void sample_section(const struct options_section_row *section)
+{
     putchar('\n');
     write_wrapped("# ", section->help);
-    if (section->key == NULL) {
+    if (section->key == NULL)
         printf("%s:\n  #NAME:\n", section->names);
-        sample_options(section->section, "    ");
-        for (size_t i = 0; i < count; i++) {
-            if (inner[i].parent != section->section)
-                continue;
-            putchar('\n');
-            write_wrapped("    # ", inner[i].help);
-            printf("    #%s:\n", inner[i].key);
-            sample_options(inner[i].section, "      ");
-        }
-        return;
-    }
-    printf("%s:\n", section->key);
-    sample_options(section->section, "  ");
-    for (size_t i = 0; i < count; i++) {
-        if (inner[i].parent != section->section)
-            continue;
-        putchar('\n');
-        write_wrapped("  # ", inner[i].help);
-        printf("  %s:\n", inner[i].key);
-        sample_options(inner[i].section, "    ");
-    }
+    else
+        printf("%s:\n", section->key);
+    sample_options(section->section, section->key == NULL ? "    " : "  ");
+    sample_inner(section->section, section->key == NULL ? 4 : 2, section->key == NULL ? "#" : "");
 }
 
 static void write_sample(void)
@@ -217,7 +222,8 @@ static const char *manual_type(const struct options_row *row)
                                         [OPTIONS_CHOICE] = "word",
                                         [OPTIONS_SETTINGS] = "map",
                                         [OPTIONS_RATE] = "rate",
-                                        [OPTIONS_NAMES] = "list of names"};
+                                        [OPTIONS_NAMES] = "list of names",
+                                        [OPTIONS_TABLE] = "map of values"};
     return names[row->type];
 }
 
@@ -238,23 +244,30 @@ static void manual_option(const struct options_row *row)
     putchar('\n');
 }
 
+/* "consumers: NAME: declare: bind", into PART_SIZE bytes. */
+static void manual_title(const struct options_section_row *section, char *title)
+{
+    *title = '\0';
+    if (section->parent != OPTIONS_ROOT)
+        manual_title(options_section(section->parent), title);
+    size_t length = strlen(title);
+    snprintf(title + length, PART_SIZE - length, "%s%s%s", length == 0 ? "" : ": ",
+             section->key == NULL ? section->names : section->key,
+             section->key == NULL ? ": NAME" : "");
+}
+
 static void manual_section(const struct options_section_row *section)
 {
     size_t count = 0;
+    char title[PART_SIZE];
     char escaped[TEXT_SIZE];
     const struct options_row *rows = options_rows(&count);
-    const struct options_section_row *parent =
-        section->parent == OPTIONS_ROOT ? NULL : options_section(section->parent);
-    if (parent != NULL && parent->key == NULL)
-        printf("## %s: NAME: %s:\n\n", parent->names, section->key);
-    else if (parent != NULL)
-        printf("## %s: %s:\n\n", parent->key, section->key);
-    else if (section->key == NULL)
-        printf("## %s: NAME:\n\n", section->names);
-    else
-        printf("## %s:\n\n", section->key);
+    manual_title(section, title);
+    printf("## %s:\n\n", title);
     write_wrapped("", manual_escape(section->help, escaped));
     putchar('\n');
+    if (section->item_size != 0)
+        puts("A list of maps with these:\n");
     for (size_t i = 0; i < count; i++) {
         if (rows[i].section == section->section)
             manual_option(&rows[i]);

@@ -296,6 +296,8 @@ static int config_derive(struct loading *loading)
         .config = config, .findings = &loading->findings, .warnings = &loading->warnings};
     if (loading->expand.getenv_fn != NULL)
         derive.cache_directory = loading->expand.getenv_fn("CACHE_DIRECTORY");
+    if (loading->expand.getenv_fn != NULL)
+        derive.state_directory = loading->expand.getenv_fn("STATE_DIRECTORY");
     ACKD_TRY(derive_process(&derive));
     for (size_t i = 0; i < config->broker_count; i++)
         ACKD_TRY(derive_broker(&derive, &config->broker_sections[i], &config->brokers[i]));
@@ -483,6 +485,11 @@ int config_log_format(const struct config *config)
 const char *const *config_plugin_path(const struct config *config)
 {
     return config->process.plugin_path;
+}
+
+const char *config_state_directory(const struct config *config)
+{
+    return config->process.state_directory;
 }
 
 const char *config_cache_directory(const struct config *config)

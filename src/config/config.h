@@ -67,6 +67,67 @@ struct config_limit {
 enum config_key { CONFIG_KEY_NONE, CONFIG_KEY_HEADER, CONFIG_KEY_ROUTING_KEY, CONFIG_KEY_PROPERTY };
 enum { CONFIG_KEY_STRICT, CONFIG_KEY_RELAXED };
 
+/* One of a map of values, typed by how it is written. */
+enum config_argument_kind { CONFIG_TEXT, CONFIG_INTEGER, CONFIG_BOOLEAN, CONFIG_TIMESTAMP };
+struct config_argument {
+    const char *key;
+    enum config_argument_kind kind;
+    const char *text; /* of CONFIG_TEXT */
+    int64_t number;   /* of the others; of a timestamp the seconds since 1970 */
+    bool secret;      /* something in it came from a file: never to be shown */
+};
+struct config_table {
+    const struct config_argument *arguments;
+    size_t count;
+};
+
+/* What 'declare:' says: how the queue has to be, and what goes to it. */
+struct config_binding {
+    const char *exchange;
+    const char *key;
+    struct config_table arguments;
+};
+struct config_exchange {
+    const char *name;
+    const char *type;
+    bool durable;
+    bool internal;
+    struct config_table arguments;
+    const struct config_binding *bind; /* from other exchanges */
+    size_t bind_count;
+};
+struct config_declare {
+    bool given; /* else the queue is only looked for */
+    int type;   /* 0 classic, 1 quorum, 2 stream */
+    bool durable;
+    struct config_table arguments;
+    const struct config_binding *bind;
+    size_t bind_count;
+    const struct config_exchange *exchanges;
+    size_t exchange_count;
+    const char *dead_exchange; /* NULL: no dead-letter route of the broker's */
+    const char *dead_key;      /* NULL: the message's own */
+    int dead_strategy;         /* 0 at-most-once, 1 at-least-once */
+};
+
+/* What the queue is, as far as the configuration says. */
+enum config_queue {
+    CONFIG_QUEUE_ANY,
+    CONFIG_QUEUE_CLASSIC,
+    CONFIG_QUEUE_QUORUM,
+    CONFIG_QUEUE_STREAM
+};
+
+/* Where reading a stream begins. */
+enum config_offset {
+    CONFIG_OFFSET_STORED,
+    CONFIG_OFFSET_FIRST,
+    CONFIG_OFFSET_LAST,
+    CONFIG_OFFSET_NEXT,
+    CONFIG_OFFSET_TIMESTAMP,
+    CONFIG_OFFSET_NUMBER
+};
+
 struct config_consumer {
     const char *name;
     const struct config_broker *broker;
@@ -97,6 +158,12 @@ struct config_consumer {
     uint32_t kill_failures; /* percent; 0: no kill switch */
     uint32_t kill_of;
     uint64_t kill_pause_ms;
+    struct config_declare declare;
+    int queue_type;                 /* enum config_queue */
+    bool single_active;             /* the queue gives messages to one consumer at a time */
+    enum config_offset offset_kind; /* of a stream */
+    int64_t offset;                 /* seconds since 1970, or the number */
+    enum config_offset offset_else; /* where nothing is stored: FIRST, LAST or NEXT */
     const struct config_setting *settings;
     size_t setting_count;
     const char *file; /* of the section */
@@ -127,6 +194,8 @@ int config_log_level(const struct config *config);  /* enum ackd_log_level */
 int config_log_format(const struct config *config); /* 0 auto, 1 journal, 2 logfmt, 3 json */
 /* Directories, ended by NULL. */
 const char *const *config_plugin_path(const struct config *config);
+/* Where what has to outlive the process is kept; NULL: nowhere. */
+const char *config_state_directory(const struct config *config);
 /* Where to put private copies of plugins; NULL: load them in place. */
 const char *config_cache_directory(const struct config *config);
 /* What is allowed but perhaps not meant: lines as those of the errors, ended by NULL. */

@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 #include "base/nearest.h"
+#include "config/derive_queue.h"
 #include "config/uri.h"
 
 enum {
@@ -61,19 +62,23 @@ static int derive_no_memory(void)
     return ackd_fail(ACKD_E_NOMEM, "the configuration");
 }
 
+/* The first of the directories that systemd gives, which separates them by ':'. */
+static int derive_directory(const struct derive *derive, const char *given, const char **directory)
+{
+    if (*directory != NULL || given == NULL || given[0] != '/')
+        return ACKD_OK;
+    *directory = arena_strndup(&derive->config->arena, given, strcspn(given, ":"));
+    return *directory == NULL ? derive_no_memory() : ACKD_OK;
+}
+
 int derive_process(const struct derive *derive)
 {
     static const char *const installed[] = {ACKD_PLUGIN_DIRECTORY, NULL};
     struct options_process *process = &derive->config->process;
     if (process->plugin_path == NULL)
         process->plugin_path = installed;
-    if (process->plugin_cache != NULL || derive->cache_directory == NULL)
-        return ACKD_OK;
-    /* systemd separates several by ':'; the first is ours. */
-    const char *cache = derive->cache_directory;
-    process->plugin_cache =
-        cache[0] != '/' ? NULL : arena_strndup(&derive->config->arena, cache, strcspn(cache, ":"));
-    return cache[0] == '/' && process->plugin_cache == NULL ? derive_no_memory() : ACKD_OK;
+    ACKD_TRY(derive_directory(derive, derive->state_directory, &process->state_directory));
+    return derive_directory(derive, derive->cache_directory, &process->plugin_cache);
 }
 
 /* Who logs in: as the options say, or the uri, or else guest. */
@@ -462,15 +467,21 @@ static int derive_limits(const struct derive *derive, const struct section *sect
     return ACKD_OK;
 }
 
+/* What the section and the items of its lists must have. */
 static void derive_required(const struct derive *derive, const struct section *section)
 {
     size_t count = 0;
     const struct options_row *rows = options_rows(&count);
-    for (size_t i = 0; i < count; i++) {
-        if (rows[i].section == OPTIONS_CONSUMER && options_required(&rows[i]) &&
-            section->nodes[i] == NULL && !derive->findings->incomplete)
-            findings_add(derive->findings, &section->place, "consumer '%s' has no '%s'",
-                         section->name, rows[i].key);
+    for (size_t i = 0; i < count && !derive->findings->incomplete; i++) {
+        char where[SECTION_TEXT_SIZE];
+        if (rows[i].section == section->kind && options_required(&rows[i]) &&
+            section->nodes[i] == NULL)
+            findings_add(derive->findings, &section->place, "%s has no '%s'",
+                         section_describe(section, section->kind, where), rows[i].key);
+    }
+    for (const struct section_list *list = section->lists; list != NULL; list = list->next) {
+        for (size_t i = 0; i < list->count; i++)
+            derive_required(derive, &list->items[i]);
     }
 }
 
@@ -493,6 +504,7 @@ int derive_consumer(const struct derive *derive, struct section *section,
         ACKD_TRY(derive_limits(derive, section, values->limits, consumer));
     derive_numbers(derive, section, consumer);
     derive_timeouts(derive, section, consumer);
+    derive_queue(derive, section);
     if (consumer->handler != NULL)
         ACKD_TRY(derive_handler(derive, section, consumer));
     if (consumer->queue != NULL)

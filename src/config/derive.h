@@ -16,6 +16,7 @@ struct derive {
     struct findings *findings;
     struct findings *warnings;
     const char *cache_directory; /* of the environment; NULL: none */
+    const char *state_directory;
 };
 
 ACKD_MUST_CHECK int derive_process(const struct derive *derive);

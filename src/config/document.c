@@ -198,6 +198,7 @@ static int document_scalar(struct document *document, const yaml_event_t *event)
     ACKD_TRY(document_node(document, document_is_null(event) ? NODE_EMPTY : NODE_SCALAR,
                            &event->start_mark, &node));
     node->text = text;
+    node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
     document_attach(document, node);
     return ACKD_OK;
 }

@@ -27,13 +27,9 @@ static bool effective_is_plain(const char *text)
     return strchr("-.:@%=", *text) == NULL && text[strlen(text) - 1] != ':';
 }
 
-/* A scalar: as it is where YAML takes it for a word, else quoted, with $$ for $. */
-static void effective_scalar(const char *text, FILE *out)
+/* In quotes, with $$ for $. */
+static void effective_quoted(const char *text, FILE *out)
 {
-    if (effective_is_plain(text)) {
-        fputs(text, out);
-        return;
-    }
     fputc('"', out);
     for (const char *at = text; *at != '\0'; at++) {
         unsigned char byte = (unsigned char)*at;
@@ -47,6 +43,39 @@ static void effective_scalar(const char *text, FILE *out)
             fputc(byte, out);
     }
     fputc('"', out);
+}
+
+/* A scalar: as it is where YAML takes it for a word, else quoted. */
+static void effective_scalar(const char *text, FILE *out)
+{
+    if (effective_is_plain(text))
+        fputs(text, out);
+    else
+        effective_quoted(text, out);
+}
+
+/* A map of values. Texts are quoted, so that none looks like a number. */
+static void effective_table(const struct config_table *table, FILE *out)
+{
+    char text[VALUE_TEXT_SIZE];
+    fputc('{', out);
+    for (size_t i = 0; i < table->count; i++) {
+        const struct config_argument *argument = &table->arguments[i];
+        fputs(i == 0 ? "" : ", ", out);
+        effective_scalar(argument->key, out);
+        fputs(": ", out);
+        if (argument->secret)
+            effective_quoted(effective_secret, out); /* W1 */
+        else if (argument->kind == CONFIG_INTEGER)
+            fprintf(out, "%" PRId64, argument->number);
+        else if (argument->kind == CONFIG_BOOLEAN)
+            fputs(argument->number != 0 ? "true" : "false", out);
+        else if (argument->kind == CONFIG_TIMESTAMP)
+            fputs(value_format_timestamp(argument->number, text), out);
+        else
+            effective_quoted(argument->text, out);
+    }
+    fputc('}', out);
 }
 
 static void effective_list(const char *const *values, FILE *out)
@@ -134,6 +163,7 @@ static bool effective_number(const struct options_row *row, const void *member, 
     case OPTIONS_SECRET:
     case OPTIONS_URI:
     case OPTIONS_SETTINGS:
+    case OPTIONS_TABLE:
     case OPTIONS_NAMES:
         break;
     }
@@ -176,6 +206,9 @@ static bool effective_value(const struct section *section, const struct options_
     case OPTIONS_CHOICE:
     case OPTIONS_RATE:
         return effective_number(row, member, out);
+    case OPTIONS_TABLE:
+        effective_table(member, out);
+        return ((const struct config_table *)member)->count > 0;
     case OPTIONS_SETTINGS:
         break;
     }
@@ -293,6 +326,48 @@ static bool effective_has_tls(const struct section *section)
     return values->out.tls;
 }
 
+static int effective_part(const struct effective *effective, const struct section *section,
+                          enum options_section part, int indent);
+
+/* The items of the list @part. */
+static int effective_items(const struct effective *effective, const struct section *section,
+                           const struct options_section_row *part, int indent)
+{
+    const struct section_list *list = section_list(section, part->section);
+    if (list == NULL || list->count == 0) {
+        fprintf(effective->out, "%*s# %s: none\n", indent, "", part->key);
+        return ACKD_OK;
+    }
+    fprintf(effective->out, "%*s%s:\n", indent, "", part->key);
+    for (size_t i = 0; i < list->count; i++) {
+        fprintf(effective->out, "%*s-\n", indent + 2, "");
+        ACKD_TRY(effective_part(effective, &list->items[i], part->section, indent + 4));
+    }
+    return ACKD_OK;
+}
+
+/* A section within another. */
+static int effective_inner(const struct effective *effective, const struct section *section,
+                           const struct options_section_row *part, int indent)
+{
+    if (part->item_size != 0)
+        return effective_items(effective, section, part, indent);
+    if (part->section == OPTIONS_TLS && !effective_has_tls(section)) {
+        fprintf(effective->out, "%*s# tls: the uri has no TLS\n", indent, "");
+        return ACKD_OK;
+    }
+    if (part->section == OPTIONS_DECLARE && !section_given(section, OPTIONS_DECLARE)) {
+        fprintf(effective->out, "%*s# declare: not set; the queue must exist\n", indent, "");
+        return ACKD_OK;
+    }
+    if (part->section == OPTIONS_DEAD && !section_given(section, OPTIONS_DEAD)) {
+        fprintf(effective->out, "%*s# dead-letter: not set; the broker drops them\n", indent, "");
+        return ACKD_OK;
+    }
+    fprintf(effective->out, "%*s%s:\n", indent, "", part->key);
+    return effective_part(effective, section, part->section, indent + 2);
+}
+
 /* The options of @part, and the sections within it. */
 static int effective_part(const struct effective *effective, const struct section *section,
                           enum options_section part, int indent)
@@ -305,14 +380,8 @@ static int effective_part(const struct effective *effective, const struct sectio
     }
     const struct options_section_row *inner = options_sections(&count);
     for (size_t i = 0; i < count; i++) {
-        if (inner[i].parent != part)
-            continue;
-        if (inner[i].section == OPTIONS_TLS && !effective_has_tls(section)) {
-            fprintf(effective->out, "%*s# tls: the uri has no TLS\n", indent, "");
-            continue;
-        }
-        fprintf(effective->out, "%*s%s:\n", indent, "", inner[i].key);
-        ACKD_TRY(effective_part(effective, section, inner[i].section, indent + 2));
+        if (inner[i].parent == part)
+            ACKD_TRY(effective_inner(effective, section, &inner[i], indent));
     }
     return ACKD_OK;
 }

@@ -29,6 +29,7 @@ void merge_nodes(struct node *into, struct node *from, struct findings *findings
         into->place = from->place;
         into->key_place = from->key_place;
         into->text = from->text;
+        into->quoted = from->quoted;
         into->children = from->children;
         into->last = from->last;
         into->count = from->count;

@@ -26,6 +26,7 @@ struct node {
     const char *key;        /* in a map; NULL in a list */
     struct place key_place; /* of the key; that of the value where there is none */
     const char *text;       /* of a scalar, as written */
+    bool quoted;            /* a scalar in quotes, or in a block: a text, whatever it looks like */
     struct node *children;  /* of a map or a list */
     struct node *last;      /* of the children */
     size_t count;           /* of the children */

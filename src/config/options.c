@@ -24,6 +24,7 @@
 #define OPTIONS_C_SETTINGS const struct config_setting *
 #define OPTIONS_C_RATE struct config_rate
 #define OPTIONS_C_NAMES const char *const *
+#define OPTIONS_C_TABLE struct config_table
 
 #define OPTIONS_OF_BROKER struct options_broker
 #define OPTIONS_OF_TLS struct options_broker
@@ -36,21 +37,36 @@
 #define OPTIONS_OF_LIMIT struct config_limit
 #define OPTIONS_OF_CONSUMER struct options_consumer
 #define OPTIONS_OF_KILL_SWITCH struct options_consumer
+#define OPTIONS_OF_DECLARE struct options_consumer
+#define OPTIONS_OF_BIND struct config_binding
+#define OPTIONS_OF_EXCHANGE struct config_exchange
+#define OPTIONS_OF_EXCHANGE_BIND struct config_binding
+#define OPTIONS_OF_DEAD struct options_consumer
 
 #define OPTIONS_OFFSET(structure, type, member) \
     _Generic(((structure *)0)->member, type : offsetof(structure, member))
 
 static const struct options_section_row options_section_table[] = {
 #define OPTIONS_SECTION(id, parent, key, names, help) \
-    {OPTIONS_##id, OPTIONS_##parent, key, names, help},
+    {OPTIONS_##id, OPTIONS_##parent, key, names, help, 0, 0, 0},
+#define OPTIONS_LIST(id, within, name, items, count, text)                                \
+    {.section = OPTIONS_##id,                                                             \
+     .parent = OPTIONS_##within,                                                          \
+     .key = name,                                                                         \
+     .help = text,                                                                        \
+     .item_size = sizeof(OPTIONS_OF_##id),                                                \
+     .items_offset = OPTIONS_OFFSET(OPTIONS_OF_##within, const OPTIONS_OF_##id *, items), \
+     .count_offset = OPTIONS_OFFSET(OPTIONS_OF_##within, size_t, count)},
 #define OPTIONS_ROW(...)
 #include "config/options.def"
 #undef OPTIONS_SECTION
+#undef OPTIONS_LIST
 #undef OPTIONS_ROW
 };
 
 static const struct options_row options_table[] = {
 #define OPTIONS_SECTION(...)
+#define OPTIONS_LIST(...)
 #define OPTIONS_ROW(in, name, kind, member, preset, least, most, counts, reload, release, instead, \
                     sample, text)                                                                  \
     {.section = OPTIONS_##in,                                                                      \
@@ -68,6 +84,7 @@ static const struct options_row options_table[] = {
      .help = text},
 #include "config/options.def"
 #undef OPTIONS_SECTION
+#undef OPTIONS_LIST
 #undef OPTIONS_ROW
 };
 

@@ -30,15 +30,18 @@ enum options_type {
     OPTIONS_CHOICE,   /* int, the index of the word */
     OPTIONS_SETTINGS, /* const struct config_setting *, of a handler */
     OPTIONS_RATE,     /* struct config_rate */
-    OPTIONS_NAMES     /* const char *const *, ended by NULL; min to max of them; NULL: none */
+    OPTIONS_NAMES,    /* const char *const *, ended by NULL; min to max of them; NULL: none */
+    OPTIONS_TABLE     /* struct config_table: a map of texts, numbers and booleans */
 };
 
 enum options_section {
     OPTIONS_ROOT,
 #define OPTIONS_SECTION(id, ...) OPTIONS_##id,
+#define OPTIONS_LIST(id, ...) OPTIONS_##id,
 #define OPTIONS_ROW(...)
 #include "config/options.def"
 #undef OPTIONS_SECTION
+#undef OPTIONS_LIST
 #undef OPTIONS_ROW
     OPTIONS_SECTION_COUNT
 };
@@ -49,6 +52,10 @@ struct options_section_row {
     const char *key;   /* where it stands alone; NULL: only by name */
     const char *names; /* the key of the map from names to such sections; NULL: only alone */
     const char *help;
+    /* Of a list of such sections, 0 of others: what the structure of the parent has for it. */
+    size_t item_size;
+    size_t items_offset; /* of the pointer to the first */
+    size_t count_offset;
 };
 
 struct options_row {
@@ -94,12 +101,15 @@ struct options_process {
     int log_format;
     const char *const *plugin_path;
     const char *plugin_cache;
+    const char *state_directory;
 };
 
 /* What those of CONSUMER and KILL_SWITCH fill; those of LIMIT fill a struct config_limit. */
 struct options_consumer {
     struct config_consumer out;
     const char *broker;        /* its name; NULL: not given */
+    const char *offset;        /* as written; NULL: not given */
+    int offset_else;           /* index of the word */
     const char *const *limits; /* names; NULL: none */
 };
 

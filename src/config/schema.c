@@ -112,6 +112,12 @@ static void schema_form(const struct options_row *row, FILE *out)
     case OPTIONS_CHOICE:
         schema_choices(row, out);
         return;
+    case OPTIONS_TABLE:
+        fprintf(out,
+                "{\"type\": [\"object\", \"null\"], \"maxProperties\": %" PRId64
+                ", \"additionalProperties\": {\"$ref\": \"#/$defs/text\"}}",
+                row->max);
+        return;
     case OPTIONS_SETTINGS:
         fputs("{\"type\": [\"object\", \"null\"], \"additionalProperties\": {\"anyOf\": "
               "[{\"$ref\": \"#/$defs/text\"}, {\"type\": \"array\", \"items\": "
@@ -145,7 +151,7 @@ static void schema_option(const struct options_row *row, int indent, FILE *out)
         fputs(", \"writeOnly\": true", out);
     fputs(", \"anyOf\": [", out);
     schema_form(row, out);
-    if (row->type != OPTIONS_SETTINGS)
+    if (row->type != OPTIONS_SETTINGS && row->type != OPTIONS_TABLE)
         fputs(", {\"$ref\": \"#/$defs/interpolated\"}", out);
     fputs("]}", out);
 }
@@ -166,6 +172,23 @@ static void schema_required(enum options_section section, int indent, FILE *out)
     }
     if (*before != '[')
         fputs("],\n", out);
+}
+
+static void schema_section(const struct options_section_row *section, int indent, FILE *out);
+
+/* A section within another, or a list of such. */
+static void schema_inner(const struct options_section_row *section, int indent, FILE *out)
+{
+    fprintf(out, "%*s\"%s\": {\n", indent, "", section->key);
+    if (section->item_size == 0) {
+        schema_section(section, indent + 2, out);
+        fprintf(out, "%*s}", indent, "");
+        return;
+    }
+    fprintf(out, "%*s\"type\": [\"array\", \"null\"],\n%*s\"items\": {\n", indent + 2, "",
+            indent + 2, "");
+    schema_section(section, indent + 4, out);
+    fprintf(out, "%*s}\n%*s}", indent + 2, "", indent, "");
 }
 
 /* The inside of the object for a section and, one level deeper, those within it. */
@@ -191,9 +214,8 @@ static void schema_section(const struct options_section_row *section, int indent
     for (size_t i = 0; i < count; i++) {
         if (inner[i].parent != section->section)
             continue;
-        fprintf(out, "%s%*s\"%s\": {\n", before, indent + 2, "", inner[i].key);
-        schema_section(&inner[i], indent + 4, out);
-        fprintf(out, "%*s}", indent + 2, "");
+        fputs(before, out);
+        schema_inner(&inner[i], indent + 2, out);
         before = ",\n";
     }
     fprintf(out, "\n%*s}\n", indent, "");

@@ -29,32 +29,47 @@ static int section_no_memory(void)
     return ackd_fail(ACKD_E_NOMEM, "the configuration");
 }
 
+/* The section as a whole, without a part of it. */
+static void section_describe_whole(const struct section *section, enum options_section part,
+                                   char *text)
+{
+    const char *kind = section->kind == OPTIONS_CONSUMER ? "consumer"
+                       : section->kind == OPTIONS_LIMIT  ? "limit"
+                                                         : "broker";
+    if (section->owner != NULL) {
+        char owner[SECTION_TEXT_SIZE];
+        const struct options_section_row *row = options_section(section->kind);
+        section_describe(section->owner, row->parent, owner);
+        snprintf(text, SECTION_TEXT_SIZE, "item %zu of '%s' of %.200s", section->index + 1,
+                 row->key, owner);
+    } else if (section->name != NULL) {
+        snprintf(text, SECTION_TEXT_SIZE, "%s '%.64s'", kind, section->name);
+    } else {
+        snprintf(text, SECTION_TEXT_SIZE, "'%s'",
+                 options_section(section->kind == OPTIONS_ROOT ? part : section->kind)->key);
+    }
+}
+
 const char *section_describe(const struct section *section, enum options_section part, char *text)
 {
     ackd_assert(part != OPTIONS_ROOT);
-    char whole[SECTION_TEXT_SIZE - 32];
-    if (section->name != NULL)
-        snprintf(whole, sizeof whole, "%s '%.64s'",
-                 section->kind == OPTIONS_CONSUMER ? "consumer"
-                 : section->kind == OPTIONS_LIMIT  ? "limit"
-                                                   : "broker",
-                 section->name);
-    else
-        snprintf(whole, sizeof whole, "'%s'",
-                 options_section(section->kind == OPTIONS_ROOT ? part : section->kind)->key);
-    if (part == section->kind || section->kind == OPTIONS_ROOT)
-        snprintf(text, SECTION_TEXT_SIZE, "%s", whole);
-    else
-        snprintf(text, SECTION_TEXT_SIZE, "'%s' of %s", options_section(part)->key, whole);
+    size_t length = 0;
+    for (; part != section->kind && section->kind != OPTIONS_ROOT;
+         part = options_section(part)->parent)
+        length += (size_t)snprintf(text + length, SECTION_TEXT_SIZE - length, "'%s' of ",
+                                   options_section(part)->key);
+    char whole[SECTION_TEXT_SIZE];
+    section_describe_whole(section, part, whole);
+    snprintf(text + length, SECTION_TEXT_SIZE - length, "%s", whole);
     return text;
 }
 
-/* Whether @part is @kind or within it. */
+/* Whether @part is @kind or within it, without the items of its lists. */
 static bool section_holds(enum options_section kind, enum options_section part)
 {
     while (part != kind && part != OPTIONS_ROOT) {
         const struct options_section_row *row = options_section(part);
-        if (kind == OPTIONS_ROOT && row->names != NULL)
+        if (row->item_size != 0 || (kind == OPTIONS_ROOT && row->names != NULL))
             return false;
         part = row->parent;
     }
@@ -243,6 +258,7 @@ static int section_set(struct reading *reading, const char *value)
     case OPTIONS_PATHS:
     case OPTIONS_SETTINGS:
     case OPTIONS_NAMES:
+    case OPTIONS_TABLE:
         break;
     }
     ackd_assert(!"a list or a map has no single value");
@@ -370,6 +386,54 @@ static int section_read_settings(struct reading *reading, struct node *node)
     return ACKD_OK;
 }
 
+/* A value of a map: what it is, is how it is written. */
+static void section_read_argument(const struct node *node, struct config_argument *ret_argument)
+{
+    *ret_argument = (struct config_argument){
+        .key = node->key, .kind = CONFIG_TEXT, .text = node->value, .secret = node->secret};
+    bool boolean = false;
+    if (node->quoted)
+        return;
+    if (value_integer(node->value, &ret_argument->number) == ACKD_OK) {
+        ret_argument->kind = CONFIG_INTEGER;
+    } else if (strcmp(node->value, "true") == 0 || strcmp(node->value, "false") == 0) {
+        ret_argument->kind = CONFIG_BOOLEAN;
+        boolean = node->value[0] == 't';
+        ret_argument->number = boolean;
+    } else if (value_timestamp_s(node->value, &ret_argument->number) == ACKD_OK) {
+        ret_argument->kind = CONFIG_TIMESTAMP;
+    }
+}
+
+static int section_read_table(struct reading *reading, struct node *node)
+{
+    struct config_table *table = reading->member;
+    if (node->kind == NODE_EMPTY)
+        return ACKD_OK;
+    if (node->kind != NODE_MAP) {
+        section_wrong(reading, "it is %s, but takes a map of values", node_kind_name(node->kind));
+        return ACKD_OK;
+    }
+    if (node->count > (uint64_t)reading->row->max) {
+        section_wrong(reading, "it holds %zu values: write %" PRId64 " at most", node->count,
+                      reading->row->max);
+        return ACKD_OK;
+    }
+    struct config_argument *arguments =
+        arena_alloc(reading->expand->arena, (node->count + 1) * sizeof *arguments);
+    if (arguments == NULL)
+        return section_no_memory();
+    table->arguments = arguments;
+    table->count = 0;
+    for (struct node *child = node->children; child != NULL; child = child->next) {
+        const char *value = NULL;
+        ACKD_TRY(section_expand(reading, child, &value));
+        if (value != NULL)
+            section_read_argument(child, &arguments[table->count++]);
+    }
+    return ACKD_OK;
+}
+
 static int section_read_option(struct section *section, const struct expand *expand,
                                const struct options_row *row, struct node *node)
 {
@@ -380,6 +444,8 @@ static int section_read_option(struct section *section, const struct expand *exp
         return section_read_list(&reading, node);
     if (row->type == OPTIONS_SETTINGS)
         return section_read_settings(&reading, node);
+    if (row->type == OPTIONS_TABLE)
+        return section_read_table(&reading, node);
     return section_read_scalar(&reading, node);
 }
 
@@ -403,9 +469,72 @@ static void section_unknown(const struct section *section, const struct expand *
         findings_add(expand->findings, &node->key_place, "unknown option '%s' in %s", quote, where);
 }
 
+/* One item of a list of sections. */
+static int section_read_item(struct section *item, const struct section *owner, size_t index,
+                             const struct expand *expand, const struct options_section_row *row,
+                             void *values, struct node *node)
+{
+    memset(values, 0, row->item_size);
+    ACKD_TRY(section_init(item, expand->arena, row->section, NULL, values));
+    item->owner = owner;
+    item->index = index;
+    item->node = node;
+    item->place = node->place;
+    if (node->kind == NODE_MAP)
+        return section_read(item, expand, row->section, node);
+    char where[SECTION_TEXT_SIZE];
+    findings_add(expand->findings, &node->place, "%s is %s, but takes a map of options",
+                 section_describe(item, row->section, where), node_kind_name(node->kind));
+    return ACKD_OK;
+}
+
+/* A list of sections; a map alone is a list of one. */
+static int section_read_items(struct section *section, const struct expand *expand,
+                              const struct options_section_row *row, struct node *node)
+{
+    if (node->kind == NODE_EMPTY)
+        return ACKD_OK;
+    if (node->kind == NODE_SCALAR) {
+        char where[SECTION_TEXT_SIZE];
+        findings_add(expand->findings, &node->place, "'%s' of %s is a value, but takes a list",
+                     row->key, section_describe(section, row->parent, where));
+        return ACKD_OK;
+    }
+    struct node *item = node->kind == NODE_LIST ? node->children : node;
+    size_t count = node->kind == NODE_LIST ? node->count : 1;
+    struct section_list *list = arena_alloc(expand->arena, sizeof *list);
+    struct section *items = arena_alloc(expand->arena, (count + 1) * sizeof *items);
+    char *values = arena_alloc(expand->arena, (count + 1) * row->item_size);
+    if (list == NULL || items == NULL || values == NULL)
+        return section_no_memory();
+    for (size_t i = 0; i < count; i++, item = item->next)
+        ACKD_TRY(section_read_item(&items[i], section, i, expand, row, values + i * row->item_size,
+                                   item));
+    *list = (struct section_list){
+        .part = row->section, .node = node, .items = items, .count = count, .next = section->lists};
+    section->lists = list;
+    memcpy((char *)section->values + row->items_offset, &values, sizeof values);
+    memcpy((char *)section->values + row->count_offset, &count, sizeof count);
+    return ACKD_OK;
+}
+
+bool section_given(const struct section *section, enum options_section part)
+{
+    return (section->given & UINT64_C(1) << part) != 0;
+}
+
+const struct section_list *section_list(const struct section *section, enum options_section part)
+{
+    const struct section_list *list = section->lists;
+    while (list != NULL && list->part != part)
+        list = list->next;
+    return list;
+}
+
 int section_read(struct section *section, const struct expand *expand, enum options_section part,
                  struct node *node)
 {
+    _Static_assert(OPTIONS_SECTION_COUNT <= 64, "a bit for each section");
     if (node->kind == NODE_EMPTY)
         return ACKD_OK;
     if (node->kind != NODE_MAP) {
@@ -414,12 +543,15 @@ int section_read(struct section *section, const struct expand *expand, enum opti
                      section_describe(section, part, where), node_kind_name(node->kind));
         return ACKD_OK;
     }
+    section->given |= UINT64_C(1) << part;
     for (struct node *child = node->children; child != NULL; child = child->next) {
         const struct options_row *row = options_find(part, child->key);
         const struct options_section_row *inner = options_inner(part, child->key);
         if (row != NULL)
             ACKD_TRY(section_read_option(section, expand, row, child));
-        else if (inner != NULL) /* one level: no section within a section holds another */
+        else if (inner != NULL && inner->item_size != 0)
+            ACKD_TRY(section_read_items(section, expand, inner, child));
+        else if (inner != NULL)
             ACKD_TRY(section_read(section, expand, inner->section, child));
         else
             section_unknown(section, expand, part, child);

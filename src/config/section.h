@@ -16,6 +16,15 @@
 #include "config/node.h"
 #include "config/options.h"
 
+/* The items of a list of sections, in their order. */
+struct section_list {
+    enum options_section part;
+    const struct node *node;
+    struct section *items;
+    size_t count;
+    struct section_list *next;
+};
+
 struct section {
     enum options_section kind; /* ROOT, BROKER or CONSUMER */
     const char *name;          /* NULL: it stands alone */
@@ -23,6 +32,10 @@ struct section {
     const struct node **nodes; /* by options_index(): what set it; NULL: the fallback */
     const struct node *node;   /* the map it was read from; NULL: there is none */
     struct place place;        /* of its key; of the file where there is none */
+    uint64_t given;            /* a bit for each part that was written as a map */
+    struct section_list *lists;
+    const struct section *owner; /* of an item: whose list it is in; NULL: it is none */
+    size_t index;                /* of an item, from 0 */
 };
 
 /*
@@ -38,6 +51,11 @@ ACKD_MUST_CHECK int section_init(struct section *section, struct arena *arena,
 ACKD_MUST_CHECK int section_read(struct section *section, const struct expand *expand,
                                  enum options_section part, struct node *node);
 
+/* Whether @part, the section or one within it, was written, and not left empty. */
+bool section_given(const struct section *section, enum options_section part);
+/* The items of the list @part; NULL: there are none. */
+const struct section_list *section_list(const struct section *section, enum options_section part);
+
 /* What set the option @key of @part; NULL: nothing did. */
 const struct node *section_node(const struct section *section, enum options_section part,
                                 const char *key);
@@ -48,8 +66,9 @@ void section_set_node(struct section *section, enum options_section part, const 
 const struct place *section_place(const struct section *section, enum options_section part,
                                   const char *key);
 
-/* "consumer 'orders'", "'tls' of broker 'main'", "'runtime'". Returns @text. */
-enum { SECTION_TEXT_SIZE = 128 };
+/* "consumer 'orders'", "'tls' of broker 'main'", "'runtime'", "item 2 of 'bind' of ...". Returns
+ * @text. */
+enum { SECTION_TEXT_SIZE = 256 };
 const char *section_describe(const struct section *section, enum options_section part, char *text);
 
 #endif

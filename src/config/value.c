@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/assert.h"
 
@@ -154,6 +155,20 @@ int value_rate(const char *text, uint64_t *ret_count, uint64_t *ret_per_ms)
     return ACKD_OK;
 }
 
+int value_timestamp_s(const char *text, int64_t *ret)
+{
+    ackd_assert(text != NULL);
+    struct tm parts = {0};
+    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+    int day = parts.tm_mday;
+    time_t s = end == NULL ? 0 : timegm(&parts); /* makes March 2nd of February 30th */
+    if (end == NULL || *end != '\0' || strlen(text) != strlen("2026-01-31T12:00:00Z") ||
+        parts.tm_mday != day || s < 0)
+        return ackd_fail(ACKD_E_SYNTAX, "not a time: write one in UTC, as in 2026-01-31T12:00:00Z");
+    *ret = s;
+    return ACKD_OK;
+}
+
 int value_choice(const char *text, const char *const *choices, int *ret)
 {
     ackd_assert(text != NULL);
@@ -277,4 +292,13 @@ char *value_format_size(uint64_t bytes, char *text)
         return text;
     }
     return value_format(bytes, value_sizes, text);
+}
+
+char *value_format_timestamp(int64_t s, char *text)
+{
+    struct tm parts = {0};
+    time_t time = (time_t)s;
+    gmtime_r(&time, &parts);
+    strftime(text, VALUE_TEXT_SIZE, "%Y-%m-%dT%H:%M:%SZ", &parts);
+    return text;
 }

@@ -37,6 +37,9 @@ ACKD_MUST_CHECK int value_percent(const char *text, uint32_t *ret);
 /* Events in a time: a number, '/', and s, m or h. @ret_count events in @ret_per_ms milliseconds. */
 ACKD_MUST_CHECK int value_rate(const char *text, uint64_t *ret_count, uint64_t *ret_per_ms);
 
+/* Seconds since 1970 of a time in UTC, written as 2026-01-31T12:00:00Z. */
+ACKD_MUST_CHECK int value_timestamp_s(const char *text, int64_t *ret);
+
 /* The index of @text in @choices, which NULL ends. */
 ACKD_MUST_CHECK int value_choice(const char *text, const char *const *choices, int *ret);
 
@@ -52,5 +55,7 @@ bool value_is_utf8(const char *text, size_t size, size_t *ret_at);
 enum { VALUE_TEXT_SIZE = 32 };
 char *value_format_duration(uint64_t ms, char *text);
 char *value_format_size(uint64_t bytes, char *text);
+/* A time as value_timestamp_s() reads it. */
+char *value_format_timestamp(int64_t s, char *text);
 
 #endif

@@ -17,9 +17,10 @@ keys_of_sample() {
     sed -n 's/^ *#\{0,1\}\([a-z][a-z-]*\):\( .*\)\{0,1\}$/\1/p' "$top_srcdir/etc/ackd.yaml" | sort -u
 }
 keys_of_table() {
-    sed -n 's/^OPTIONS_ROW([A-Z]*, "\([^"]*\)".*/\1/p
-        s/^OPTIONS_SECTION([A-Z]*, [A-Z]*, "\([^"]*\)".*/\1/p
-        s/^OPTIONS_SECTION([A-Z]*, [A-Z]*, NULL, "\([^"]*\)".*/\1/p' \
+    sed -n 's/^OPTIONS_ROW([A-Z_]*, "\([^"]*\)".*/\1/p
+        s/^OPTIONS_SECTION([A-Z_]*, [A-Z_]*, "\([^"]*\)".*/\1/p
+        s/^OPTIONS_LIST([A-Z_]*, [A-Z_]*, "\([^"]*\)".*/\1/p
+        s/^OPTIONS_SECTION([A-Z_]*, [A-Z_]*, NULL, "\([^"]*\)".*/\1/p' \
         "$top_srcdir/src/config/options.def" | sort -u
 }
 tap_check "the sample has every key of the table and no other" diff <(keys_of_table) <(keys_of_sample)
