@@ -438,6 +438,16 @@ bool config_unobserved_fails(const struct config *config)
     return config->process.unobserved == 1;
 }
 
+uint64_t config_buffer(const struct config *config)
+{
+    return config->process.buffer;
+}
+
+uint64_t config_slots(const struct config_consumer *consumer)
+{
+    return (uint64_t)consumer->concurrency * (consumer->batch_size == 0 ? 1 : consumer->batch_size);
+}
+
 uint32_t config_cpu_threads(const struct config *config)
 {
     return config->process.cpu_threads;

@@ -135,12 +135,14 @@ struct config_consumer {
     const char *handler;
     const char *dead_letter; /* the queue's name; default <queue>.dead */
     uint32_t concurrency;
-    uint32_t prefetch;            /* at least concurrency; derived: derive_prefetch() */
-    uint32_t loops;               /* at most config_loops() */
-    uint64_t message_size_max;    /* bytes */
-    uint64_t buffer;              /* bytes of bodies that may be held */
-    uint64_t timeout_ms;          /* 0: none */
-    uint64_t stack_size;          /* 0: runtime's */
+    uint32_t prefetch;   /* at least config_slots(); derived: derive_prefetch() */
+    uint32_t batch_size; /* 0: no batches */
+    uint64_t batch_wait_ms;
+    uint32_t loops;            /* at most config_loops() */
+    uint64_t message_size_max; /* bytes */
+    uint64_t buffer;           /* bytes of bodies that may be held; 0: a share of config_buffer() */
+    uint64_t timeout_ms;       /* 0: none */
+    uint64_t stack_size;       /* 0: runtime's */
     uint64_t consumer_timeout_ms; /* the broker's; 0: none */
     uint64_t probe_ms;            /* 0: never */
     uint32_t priority;
@@ -170,6 +172,9 @@ struct config_consumer {
     int line, column;
 };
 
+/* Messages that may be in handling at once. */
+uint64_t config_slots(const struct config_consumer *consumer);
+
 const struct config_broker *config_brokers(const struct config *config, size_t *ret_count);
 const struct config_consumer *config_consumers(const struct config *config, size_t *ret_count);
 const struct config_limit *config_limits(const struct config *config, size_t *ret_count);
@@ -179,6 +184,7 @@ int config_stack_guard(const struct config *config); /* 0 auto, 1 mprotect, 2 re
 uint32_t config_tasks_max(const struct config *config);
 /* Whether failures that nobody looked at make the exit status one of failure. */
 bool config_unobserved_fails(const struct config *config);
+uint64_t config_buffer(const struct config *config);      /* bytes */
 uint32_t config_cpu_threads(const struct config *config); /* 0: twice the processors */
 uint32_t config_cpu_queue(const struct config *config);
 int config_blocking(const struct config *config); /* enum ackd_blocking_policy */

@@ -327,9 +327,10 @@ static int derive_dead_letter(const struct derive *derive, struct section *secti
  */
 uint32_t derive_prefetch(const struct config_consumer *consumer)
 {
-    uint64_t prefetch = (uint64_t)consumer->concurrency * 5 / 4 + 1;
-    if (consumer->key != NULL && prefetch < (uint64_t)consumer->concurrency * DERIVE_KEY_AHEAD)
-        prefetch = (uint64_t)consumer->concurrency * DERIVE_KEY_AHEAD;
+    uint64_t slots = config_slots(consumer);
+    uint64_t prefetch = slots * 5 / 4 + 1;
+    if (consumer->key != NULL && prefetch < slots * DERIVE_KEY_AHEAD)
+        prefetch = slots * DERIVE_KEY_AHEAD;
     if (consumer->key != NULL && prefetch < DERIVE_KEY_PREFETCH_MIN)
         prefetch = DERIVE_KEY_PREFETCH_MIN;
     if (consumer->rate.count > 0 &&
@@ -355,19 +356,38 @@ static void derive_numbers(const struct derive *derive, const struct section *se
                    consumer->concurrency);
     if (section_node(section, OPTIONS_CONSUMER, "prefetch") == NULL) {
         consumer->prefetch = derive_prefetch(consumer);
-    } else if (consumer->prefetch > 0 && consumer->prefetch < consumer->concurrency) {
+    } else if (consumer->prefetch > 0 && consumer->prefetch < config_slots(consumer)) {
         derive_say(findings, section, OPTIONS_CONSUMER, "prefetch",
-                   "it is less than 'concurrency', which is %u: the broker would never send as "
+                   "it is less than 'concurrency'%s, which is %llu: the broker would never send as "
                    "many",
-                   consumer->concurrency);
+                   consumer->batch_size == 0 ? "" : " times 'size' of 'batch'",
+                   (unsigned long long)config_slots(consumer));
     }
-    if (consumer->message_size_max <= consumer->buffer)
+}
+
+/* What one message may take, within what all may hold. */
+static void derive_sizes(const struct derive *derive, const struct section *section,
+                         struct config_consumer *consumer)
+{
+    uint64_t buffer = consumer->buffer == 0 ? config_buffer(derive->config) : consumer->buffer;
+    if (consumer->message_size_max <= buffer)
         return;
     if (section_node(section, OPTIONS_CONSUMER, "message-size") == NULL)
-        consumer->message_size_max = consumer->buffer;
+        consumer->message_size_max = buffer;
     else
-        derive_say(findings, section, OPTIONS_CONSUMER, "message-size",
-                   "it is larger than 'buffer': one such message would never fit");
+        derive_say(derive->findings, section, OPTIONS_CONSUMER, "message-size",
+                   "it is larger than 'buffer'%s: one such message would never fit",
+                   consumer->buffer == 0 ? " of 'runtime'" : "");
+}
+
+static void derive_batch(const struct derive *derive, const struct section *section,
+                         const struct config_consumer *consumer)
+{
+    if (consumer->batch_size > 0 && config_slots(consumer) > DERIVE_PREFETCH_MAX)
+        derive_say(
+            derive->findings, section, OPTIONS_BATCH, "size",
+            "times 'concurrency', which is %u, it is %llu messages: a broker sends %d at most",
+            consumer->concurrency, (unsigned long long)config_slots(consumer), DERIVE_PREFETCH_MAX);
 }
 
 /* A message may wait for its start and then take its whole timeout: the broker waits no longer. */
@@ -503,6 +523,8 @@ int derive_consumer(const struct derive *derive, struct section *section,
     if (values->limits != NULL)
         ACKD_TRY(derive_limits(derive, section, values->limits, consumer));
     derive_numbers(derive, section, consumer);
+    derive_sizes(derive, section, consumer);
+    derive_batch(derive, section, consumer);
     derive_timeouts(derive, section, consumer);
     derive_queue(derive, section);
     if (consumer->handler != NULL)

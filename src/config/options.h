@@ -90,6 +90,7 @@ struct options_process {
     int unobserved;       /* 0 log, 1 fail */
     uint32_t cpu_threads; /* 0: twice the processors */
     uint32_t cpu_queue;
+    uint64_t buffer;        /* bytes */
     int blocking;           /* index of the word */
     uint64_t stall_warn_ms; /* 0: off, as for the next two */
     uint64_t stall_error_ms;
@@ -104,7 +105,7 @@ struct options_process {
     const char *state_directory;
 };
 
-/* What those of CONSUMER and KILL_SWITCH fill; those of LIMIT fill a struct config_limit. */
+/* What those of CONSUMER, BATCH and KILL_SWITCH fill; those of LIMIT fill a struct config_limit. */
 struct options_consumer {
     struct config_consumer out;
     const char *broker;        /* its name; NULL: not given */

@@ -195,7 +195,7 @@ static void host_status_due(struct timer *timer)
 static int host_make_broker(struct host *host, const struct config_broker *config,
                             struct broker **ret_broker)
 {
-    uint64_t held_max = 0;
+    uint64_t held_max = config_buffer(host->config);
     uint64_t message_max = 0;
     size_t deliveries_max = 0;
     list_for_each (node, &host->brokers) {

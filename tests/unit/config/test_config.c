@@ -98,7 +98,9 @@ START_TEST(test_defaults_are_those_of_the_manual)
     ck_assert_uint_eq(consumer->concurrency, 16);
     ck_assert_uint_eq(consumer->loops, 1);
     ck_assert_uint_eq(consumer->message_size_max, 64 << 20);
-    ck_assert_uint_eq(consumer->buffer, 64 << 20);
+    ck_assert_uint_eq(consumer->buffer, 0);
+    ck_assert_uint_eq(config_buffer(config), 256 << 20);
+    ck_assert_uint_eq(consumer->batch_size, 0);
     ck_assert_uint_eq(consumer->timeout_ms, 0);
     ck_assert_uint_eq(consumer->stack_size, 0);
     config_unref(&config);

@@ -283,9 +283,34 @@ START_TEST(test_numbers_fit_each_other)
     fixture_bad(CONSUMER "    message-size: 2MiB\n    buffer: 1MiB\n",
                 "ackd.yaml:5:19: 'message-size' in consumer 'a': it is larger than 'buffer': one "
                 "such message would never fit\n");
+    fixture_bad("runtime: {buffer: 1MiB}\n" CONSUMER "    message-size: 2MiB\n",
+                "ackd.yaml:6:19: 'message-size' in consumer 'a': it is larger than 'buffer' of "
+                "'runtime': one such message would never fit\n");
     fixture_bad(CONSUMER "    dead-letter: q\n",
                 "ackd.yaml:5:18: 'dead-letter' in consumer 'a': it is the queue that is consumed: "
                 "messages would go round for ever\n");
+}
+END_TEST
+
+START_TEST(test_batches_are_of_a_size_and_fit_the_prefetch)
+{
+    struct config *config =
+        fixture_good(CONSUMER "    concurrency: 4\n    batch: {size: 100, wait: off}\n");
+    const struct config_consumer *consumer = the_consumer(config);
+    ck_assert_uint_eq(consumer->batch_size, 100);
+    ck_assert_uint_eq(consumer->batch_wait_ms, 0);
+    ck_assert_uint_eq(config_slots(consumer), 400);
+    ck_assert_uint_eq(consumer->prefetch, 501);
+    config_unref(&config);
+    config = fixture_good(CONSUMER "    batch: {size: 1}\n");
+    ck_assert_uint_eq(the_consumer(config)->batch_wait_ms, 50);
+    config_unref(&config);
+    fixture_bad(CONSUMER "    concurrency: 4\n    prefetch: 399\n    batch: {size: 100}\n",
+                "ackd.yaml:6:15: 'prefetch' in consumer 'a': it is less than 'concurrency' times "
+                "'size' of 'batch', which is 400: the broker would never send as many\n");
+    fixture_bad(CONSUMER "    batch: {size: 4096}\n",
+                "ackd.yaml:5:19: 'size' in 'batch' of consumer 'a': times 'concurrency', which is "
+                "16, it is 65536 messages: a broker sends 65535 at most\n");
 }
 END_TEST
 
@@ -444,6 +469,7 @@ Suite *test_suite(void)
     tcase_add_test(tc, test_what_a_consumer_must_have);
     tcase_add_test(tc, test_what_follows_from_the_rest);
     tcase_add_test(tc, test_numbers_fit_each_other);
+    tcase_add_test(tc, test_batches_are_of_a_size_and_fit_the_prefetch);
     tcase_add_test(tc, test_a_key_is_a_header_the_routing_key_or_a_property);
     tcase_add_test(tc, test_groups_are_found_by_name);
     tcase_add_test(tc, test_how_far_ahead_depends_on_key_and_rate);
