@@ -4,7 +4,8 @@
  *
  * A lane is in the ring exactly if it has an entry that waits and none that is out. It goes to the
  * end of the ring when it comes in, so between two turns of one lane every other has had its own
- * (E3). A lane without entries goes back to the idle ones: keys come and go, and there are as many
+ * (E3). While a group is taken, lanes of which it has an entry and could have more are in a ring of
+ * their own, behind that one. A lane without entries goes back to the idle ones: keys come and go, and there are as many
  * lanes as there ever were keys at one time.
  */
 #include <config.h>
@@ -22,12 +23,14 @@ enum {
 };
 
 struct lane {
-    struct list turn;   /* in the ring, or among the idle */
+    struct list turn;   /* in a ring, or among the idle */
     struct list queue;  /* of entries that wait */
     size_t size;        /* of the queue */
     struct lane *chain; /* the next one in its bucket */
     uint64_t key;
-    bool taken; /* an entry of it is out */
+    size_t counted; /* of the queue, among those that may start */
+    size_t out;     /* entries of it */
+    uint64_t group; /* that an entry of it was last taken for; 0: none */
 };
 
 struct lanes_block {
@@ -37,12 +40,17 @@ struct lanes_block {
 
 struct lanes {
     struct list ring;
+    struct list group; /* lanes that the group may take from again */
     struct list idle;
+    uint64_t groups;     /* so far */
+    bool grouping;       /* the last of them */
     struct lane keyless; /* always there, in no bucket, and never taken */
     struct lane **buckets;
     size_t bucket_count; /* a power of two */
     size_t keys;
     size_t waiting;
+    size_t startable;
+    uint64_t added;
     struct lanes_block *blocks;
 };
 
@@ -51,7 +59,8 @@ static void lanes_init_lane(struct lane *lane)
     list_init(&lane->turn);
     list_init(&lane->queue);
     lane->size = 0;
-    lane->taken = false;
+    lane->counted = lane->out = 0;
+    lane->group = 0;
 }
 
 int lanes_new(struct lanes **ret_lanes)
@@ -64,6 +73,7 @@ int lanes_new(struct lanes **ret_lanes)
         return ackd_fail(ACKD_E_NOMEM, "lanes for keys");
     }
     list_init(&lanes->ring);
+    list_init(&lanes->group);
     list_init(&lanes->idle);
     lanes_init_lane(&lanes->keyless);
     lanes->buckets = buckets;
@@ -155,16 +165,26 @@ static int lanes_find(struct lanes *lanes, uint64_t key, struct lane **ret_lane)
     return ACKD_OK;
 }
 
-/* Into the ring, out of it, or to the idle: as its entries are now. */
+/* Whether its entries that are out are of the group that is being taken. */
+static bool lanes_is_grouped(const struct lanes *lanes, const struct lane *lane)
+{
+    return lanes->grouping && lane->group == lanes->groups;
+}
+
+/* Into a ring, out of it, or to the idle: as its entries are now. */
 static void lanes_place(struct lanes *lanes, struct lane *lane)
 {
-    if (lane->size > 0 && !lane->taken) {
+    bool free = lane->size > 0 && lane->out == 0;
+    lanes->startable -= lane->counted;
+    lane->counted = free ? lane->size : 0;
+    lanes->startable += lane->counted;
+    if (free || (lane->size > 0 && lanes_is_grouped(lanes, lane))) {
         if (list_empty(&lane->turn))
-            list_append(&lanes->ring, &lane->turn);
+            list_append(free ? &lanes->ring : &lanes->group, &lane->turn);
         return;
     }
     list_remove(&lane->turn);
-    if (lane->size > 0 || lane->taken || lane == &lanes->keyless)
+    if (lane->size > 0 || lane->out > 0 || lane == &lanes->keyless)
         return;
     struct lane **at = lanes_bucket(lanes, lane->key);
     while (*at != lane)
@@ -179,6 +199,7 @@ static void lanes_join(struct lanes *lanes, struct lanes_entry *entry, struct la
     ackd_assert(entry->lane == NULL);
     entry->lane = lane;
     entry->out = false;
+    entry->number = ++lanes->added;
     list_append(&lane->queue, &entry->node);
     lane->size++;
     lanes->waiting++;
@@ -200,23 +221,42 @@ void lanes_add_keyless(struct lanes *lanes, struct lanes_entry *entry)
 
 bool lanes_ready(const struct lanes *lanes)
 {
-    return !list_empty(&lanes->ring);
+    return !list_empty(&lanes->ring) || !list_empty(&lanes->group);
 }
 
 struct lanes_entry *lanes_take(struct lanes *lanes)
 {
     struct list *turn = list_take(&lanes->ring);
     if (turn == NULL)
+        turn = list_take(&lanes->group);
+    if (turn == NULL)
         return NULL;
     struct lane *lane = LIST_ITEM(turn, lane, turn);
     struct lanes_entry *entry = LIST_ITEM(list_take(&lane->queue), lanes_entry, node);
-    ackd_assert(!lane->taken); /* E1 */
+    ackd_assert(lane->out == 0 || lanes_is_grouped(lanes, lane)); /* E1 */
     lane->size--;
     lanes->waiting--;
-    lane->taken = lane != &lanes->keyless; /* E4 */
+    if (lane != &lanes->keyless) { /* E4 */
+        lane->out++;
+        lane->group = lanes->grouping ? lanes->groups : 0;
+    }
     entry->out = true;
     lanes_place(lanes, lane);
     return entry;
+}
+
+void lanes_group_begin(struct lanes *lanes)
+{
+    ackd_assert(!lanes->grouping);
+    lanes->grouping = true;
+    lanes->groups++;
+}
+
+void lanes_group_end(struct lanes *lanes)
+{
+    lanes->grouping = false;
+    while (list_take(&lanes->group) != NULL)
+        continue;
 }
 
 void lanes_put_back(struct lanes *lanes, struct lanes_entry *entry)
@@ -224,8 +264,14 @@ void lanes_put_back(struct lanes *lanes, struct lanes_entry *entry)
     struct lane *lane = entry->lane;
     ackd_assert(entry->out);
     entry->out = false;
-    lane->taken = false;
-    list_insert(&lane->queue, &entry->node); /* E2 */
+    if (lane != &lanes->keyless)
+        lane->out--;
+    /* E2: behind those that stood before it and were put back earlier. */
+    struct list *after = &lane->queue;
+    while (after->next != &lane->queue &&
+           LIST_ITEM(after->next, lanes_entry, node)->number < entry->number)
+        after = after->next;
+    list_insert(after, &entry->node);
     lane->size++;
     lanes->waiting++;
     lanes_place(lanes, lane);
@@ -237,7 +283,8 @@ void lanes_done(struct lanes *lanes, struct lanes_entry *entry)
     if (lane == NULL)
         return;
     if (entry->out) {
-        lane->taken = false;
+        if (lane != &lanes->keyless)
+            lane->out--;
     } else {
         list_remove(&entry->node);
         lane->size--;
@@ -256,6 +303,11 @@ size_t lanes_keys(const struct lanes *lanes)
 size_t lanes_waiting(const struct lanes *lanes)
 {
     return lanes->waiting;
+}
+
+size_t lanes_startable(const struct lanes *lanes)
+{
+    return lanes->startable;
 }
 
 size_t lanes_behind(const struct lanes_entry *entry)

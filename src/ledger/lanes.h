@@ -6,10 +6,11 @@
  * and takes the next that may start out. Each call is O(1) on average. To add allocates only where
  * there are more keys at a time than there ever were.
  *
- *   E1  Of one key at most one entry is out at a time: from lanes_take to lanes_done.
+ *   E1  Of one key at most one entry is out at a time: from lanes_take to lanes_done. Or it is several
+ *       that were taken as one group, and the key is free when the last of them is done.
  *
- *   E2  Entries of one key are taken in the order in which they were added; one that was put back
- *       is the next of its key.
+ *   E2  Entries of one key are taken in the order in which they were added, and those that were put
+ *       back before all others.
  *
  *   E3  Between an entry's coming to the head of its free key and its being taken, no other key is
  *       taken from twice: round robin, however many entries a key has.
@@ -35,6 +36,7 @@ struct lanes_entry {
     struct list node;  /* in its lane, while it waits */
     struct lane *lane; /* NULL: it is in no lane; the lanes' own */
     bool out;          /* taken, and not done */
+    uint64_t number;   /* in the order of adding */
 };
 
 ACKD_MUST_CHECK int lanes_new(struct lanes **ret_lanes);
@@ -49,7 +51,14 @@ void lanes_add_keyless(struct lanes *lanes, struct lanes_entry *entry);
 bool lanes_ready(const struct lanes *lanes);
 /* The next that may start; NULL: all that wait wait for their key, or none waits. */
 struct lanes_entry *lanes_take(struct lanes *lanes);
-/* @entry, which is out, is to be taken again, as the next of its key, and in its turn. */
+/*
+ * What is taken between these two is one group: an entry of each free key in its turn, and when all
+ * have had theirs, again of those keys.
+ */
+void lanes_group_begin(struct lanes *lanes);
+void lanes_group_end(struct lanes *lanes);
+/* @entry, which is out, is to be taken again, before those of its key that were added later, and in
+ * its turn. */
 void lanes_put_back(struct lanes *lanes, struct lanes_entry *entry);
 /* @entry leaves: one that is out frees its key, one that waits is not to start any more. One in no
  * lane is left alone. */
@@ -59,6 +68,8 @@ void lanes_done(struct lanes *lanes, struct lanes_entry *entry);
 size_t lanes_keys(const struct lanes *lanes);
 /* Entries that wait. */
 size_t lanes_waiting(const struct lanes *lanes);
+/* Entries that wait and whose key is free. */
+size_t lanes_startable(const struct lanes *lanes);
 /* Entries that wait behind @entry, which is out. */
 size_t lanes_behind(const struct lanes_entry *entry);
 

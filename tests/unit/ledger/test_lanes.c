@@ -67,6 +67,70 @@ START_TEST(test_of_one_key_one_is_out_at_a_time_in_order)
 }
 END_TEST
 
+/* Of keys 1 (a, b, c) and 2 (d): in turn, then again of key 1; nothing of either until all are done. */
+START_TEST(test_a_group_takes_several_of_a_key_and_frees_it_at_its_end)
+{
+    struct lanes *lanes = NULL;
+    struct item items[5];
+    ck_assert_int_eq(lanes_new(&lanes), ACKD_OK);
+    for (int i = 0; i < 4; i++)
+        item_add(lanes, &items[i], i == 3 ? 2 : 1);
+    ck_assert_uint_eq(lanes_startable(lanes), 4);
+    lanes_group_begin(lanes);
+    ck_assert_ptr_eq(item_take(lanes), &items[0]);
+    ck_assert_ptr_eq(item_take(lanes), &items[3]);
+    ck_assert_ptr_eq(item_take(lanes), &items[1]);
+    ck_assert(lanes_ready(lanes));
+    lanes_group_end(lanes);
+    ck_assert(!lanes_ready(lanes)); /* c waits for a and b */
+    ck_assert_uint_eq(lanes_startable(lanes), 0);
+    ck_assert_uint_eq(lanes_waiting(lanes), 1);
+    item_add(lanes, &items[4], 2);
+    lanes_group_begin(lanes); /* another group has no part in what the first one holds */
+    ck_assert_ptr_null(item_take(lanes));
+    lanes_group_end(lanes);
+    lanes_done(lanes, &items[0].entry);
+    ck_assert(!lanes_ready(lanes)); /* E1 */
+    lanes_done(lanes, &items[1].entry);
+    ck_assert_uint_eq(lanes_startable(lanes), 1);
+    ck_assert_ptr_eq(item_take(lanes), &items[2]);
+    ck_assert_ptr_null(item_take(lanes));
+    lanes_done(lanes, &items[3].entry);
+    ck_assert_ptr_eq(item_take(lanes), &items[4]);
+    lanes_done(lanes, &items[2].entry);
+    lanes_done(lanes, &items[4].entry);
+    ck_assert_uint_eq(lanes_keys(lanes), 0);
+    lanes_free(&lanes);
+}
+END_TEST
+
+/* However they come back, they are taken in their order, before what was added later. */
+START_TEST(test_a_group_that_is_put_back_keeps_its_order)
+{
+    static const int orders[][3] = {{0, 1, 2}, {2, 1, 0}, {1, 2, 0}, {2, 0, 1}};
+    for (size_t k = 0; k < sizeof orders / sizeof orders[0]; k++) {
+        struct lanes *lanes = NULL;
+        struct item items[4];
+        ck_assert_int_eq(lanes_new(&lanes), ACKD_OK);
+        for (int i = 0; i < 4; i++)
+            item_add(lanes, &items[i], 1);
+        lanes_group_begin(lanes);
+        for (int i = 0; i < 3; i++)
+            ck_assert_ptr_eq(item_take(lanes), &items[i]);
+        lanes_group_end(lanes);
+        for (int i = 0; i < 3; i++) {
+            ck_assert(!lanes_ready(lanes));
+            lanes_put_back(lanes, &items[orders[k][i]].entry);
+        }
+        for (int i = 0; i < 4; i++) {
+            ck_assert_ptr_eq(item_take(lanes), &items[i]);
+            lanes_done(lanes, &items[i].entry);
+        }
+        lanes_free(&lanes);
+    }
+}
+END_TEST
+
 START_TEST(test_one_that_was_put_back_is_the_next_of_its_key)
 {
     struct lanes *lanes = NULL;
@@ -271,6 +335,8 @@ Suite *test_suite(void)
     TCase *tc = tcase_create("lanes");
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, test_of_one_key_one_is_out_at_a_time_in_order);
+    tcase_add_test(tc, test_a_group_takes_several_of_a_key_and_frees_it_at_its_end);
+    tcase_add_test(tc, test_a_group_that_is_put_back_keeps_its_order);
     tcase_add_test(tc, test_one_that_was_put_back_is_the_next_of_its_key);
     tcase_add_test(tc, test_a_key_with_many_has_one_turn_as_the_others);
     tcase_add_test(tc, test_those_without_a_key_do_not_wait_for_one_another);
