@@ -53,6 +53,7 @@ static void consumer_active(uint32_t messages, uint32_t consumers, void *arg)
     char text[CONSUMER_REASON_SIZE];
     consumer->tried = true;
     consumer->reason[0] = '\0';
+    orphan_active(consumer);
     snprintf(text, sizeof text,
              "consuming from '%s': %" PRIu32 " messages ready, %" PRIu32
              " other consumers, concurrency %" PRIu32 ", prefetch %" PRIu32,
@@ -278,6 +279,7 @@ int consumer_new(struct host *host, const struct config_consumer *config,
     list_init(&consumer->dead_letter.node);
     ledger_init(&consumer->ledger);
     attempts_init(&consumer->attempts);
+    orphan_init(consumer);
     timer_init(&consumer->start_again, consumer_start_again);
     for (int state = 0; state < JOB_STATE_COUNT; state++)
         list_init(&consumer->jobs[state]);
@@ -356,6 +358,7 @@ void consumer_free(struct consumer **consumer)
         plugin_state_free(freed->plugin, &freed->stations[i].state);
     }
     free(freed->stations);
+    orphan_fini(freed);
     metric_retire(&freed->metrics);
     free(freed);
 }
@@ -381,7 +384,8 @@ void consumer_move(struct consumer *consumer, struct job *job, enum job_state st
     /* From where to where: a bit for each state that may follow. */
     static const unsigned moves[JOB_STATE_COUNT] = {
         [JOB_QUEUED] = 1U << JOB_RUNNING | 1U << JOB_PUBLISHING | 1U << JOB_SETTLED |
-                       1U << JOB_PARKED | 1U << JOB_PAUSING,
+                       1U << JOB_PARKED | 1U << JOB_PAUSING | 1U << JOB_HELD,
+        [JOB_HELD] = 1U << JOB_QUEUED | 1U << JOB_SETTLED,
         [JOB_RUNNING] =
             1U << JOB_PAUSING | 1U << JOB_PUBLISHING | 1U << JOB_SETTLED | 1U << JOB_ABANDONED,
         [JOB_PAUSING] = 1U << JOB_SETTLED,

@@ -13,6 +13,7 @@
 #include "broker/subscription.h"
 #include "host/broker.h"
 #include "host/job.h"
+#include "host/orphan.h"
 #include "host/runner.h"
 #include "ledger/attempts.h"
 #include "ledger/ledger.h"
@@ -30,6 +31,7 @@ struct consumer {
     struct channel_field priority; /* the subscription's argument */
     struct ledger ledger;
     struct attempts attempts;
+    struct orphans orphans;
     struct list jobs[JOB_STATE_COUNT];
     uint32_t running;
     uint32_t epochs;

@@ -39,6 +39,12 @@ static void dispatch_poison(struct consumer *consumer, struct job *job)
     ackd_error_unref(error);
 }
 
+static void dispatch_count_attempt(const struct consumer *consumer, struct job *job)
+{
+    uint32_t failures = attempts_count(&consumer->attempts, job_fingerprint(job));
+    job->message.attempt = failures + 1;
+}
+
 void dispatch_delivery(struct consumer *consumer, struct delivery *delivery)
 {
     struct job *job = job_init(delivery, consumer, consumer->config->name, consumer->config->queue);
@@ -59,10 +65,17 @@ void dispatch_delivery(struct consumer *consumer, struct delivery *delivery)
         settle_answer(consumer, job, LEDGER_RELEASE);
     } else if (delivery->poison != NULL) {
         dispatch_poison(consumer, job);
-    } else if (delivery->redelivered) {
-        uint32_t failures = attempts_count(&consumer->attempts, job_fingerprint(job));
-        job->message.attempt = failures + 1;
+    } else if (delivery->redelivered && !orphan_claim(consumer, job)) {
+        dispatch_count_attempt(consumer, job);
     }
+}
+
+void dispatch_queue(struct consumer *consumer, struct job *job)
+{
+    dispatch_count_attempt(consumer, job);
+    consumer_move(consumer, job, JOB_QUEUED);
+    list_remove(&job->node);
+    list_insert(&consumer->jobs[JOB_QUEUED], &job->node);
 }
 
 /* The loop with the fewest of this consumer's messages. */

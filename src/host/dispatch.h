@@ -11,6 +11,8 @@
 
 /* A message came: open its tag and queue it, or settle it where it cannot run. */
 void dispatch_delivery(struct consumer *consumer, struct delivery *delivery);
+/* A message is to run after all: first of those that wait. */
+void dispatch_queue(struct consumer *consumer, struct job *job);
 /* Start what has a slot, in order. */
 void dispatch_go_on(struct consumer *consumer);
 

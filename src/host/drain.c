@@ -245,6 +245,7 @@ static void drain_stop_consuming(struct consumer *consumer)
         struct job *job = LIST_ITEM(queued->next, job, node);
         settle_answer(consumer, job, LEDGER_RELEASE);
     }
+    orphan_release(consumer);
     settle_pausing(consumer);
 }
 

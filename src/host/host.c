@@ -25,7 +25,7 @@ enum {
     HOST_QUIT_MS = 1000,  /* for the loops to answer after everything is done */
     HOST_CLOSE_MS = 5500, /* for the destruction of what is local to them, thereafter */
     HOST_ORDERS = 8,      /* crossings of a runner beside messages and hooks */
-    HOST_HOOKS = 2        /* of a station: start(), stop() and the end; and run() */
+    HOST_HOOKS = 3        /* of a station: start(), stop() and the end; run(); and orphans */
 };
 
 struct loop *host_loop(const struct host *host)
@@ -68,6 +68,9 @@ static void host_receive(struct host *host, size_t index)
         } else if (crossing->kind == CROSSING_RUN) {
             struct station *station = LIST_ITEM(crossing, station, run_crossing);
             consumer_run_back(station->owner, station);
+        } else if (crossing->kind == CROSSING_ORPHANS) {
+            struct station *station = LIST_ITEM(crossing, station, orphans.crossing);
+            orphan_canceled(station->owner, station);
         } else if (crossing->kind != CROSSING_CANCEL) {
             struct station *station = LIST_ITEM(crossing, station, crossing);
             consumer_station_back(station->owner, station);

@@ -15,6 +15,7 @@
 #include "base/timer.h"
 #include "broker/publisher.h"
 #include "host/message.h"
+#include "ledger/identity.h"
 #include "ledger/ledger.h"
 
 enum job_state {
@@ -26,15 +27,16 @@ enum job_state {
 
 /* What goes over a bridge, and comes back over the other: the first member of each. */
 enum crossing_kind {
-    CROSSING_JOB,    /* a message; back with its verdict */
-    CROSSING_BATCH,  /* a batch of them; back with a verdict on each */
-    CROSSING_START,  /* a station: call start(); back with its result */
-    CROSSING_RUN,    /* a station: call run(); back when it has ended for good */
-    CROSSING_END,    /* a station: cancel run() and what is detached; back when all has ended */
-    CROSSING_STOP,   /* a station: call stop(); back with its result */
-    CROSSING_CANCEL, /* an order: cancel every message that runs; back when that is asked */
-    CROSSING_REPORT, /* an order: log what the tasks do; back when that is done */
-    CROSSING_QUIT,   /* an order: end the loop; does not come back */
+    CROSSING_JOB,     /* a message; back with its verdict */
+    CROSSING_BATCH,   /* a batch of them; back with a verdict on each */
+    CROSSING_START,   /* a station: call start(); back with its result */
+    CROSSING_RUN,     /* a station: call run(); back when it has ended for good */
+    CROSSING_END,     /* a station: cancel run() and what is detached; back when all has ended */
+    CROSSING_STOP,    /* a station: call stop(); back with its result */
+    CROSSING_ORPHANS, /* an order: cancel a station's messages whose channel is gone */
+    CROSSING_CANCEL,  /* an order: cancel every message that runs; back when that is asked */
+    CROSSING_REPORT,  /* an order: log what the tasks do; back when that is done */
+    CROSSING_QUIT,    /* an order: end the loop; does not come back */
     /* The other way round: from the loop, and back to it. */
     CROSSING_PUBLISH, /* a publication; back with its result */
     CROSSING_WITHDRAW /* one whose caller has gone: not to be sent, if it was not yet */
@@ -58,7 +60,10 @@ struct job {
     struct consumer *consumer;
     struct delivery *delivery;
     struct ackd_message message;
-    struct timer pause;        /* while PAUSING */
+    struct timer pause;       /* while PAUSING */
+    struct job *orphan;       /* while HELD: the run of an equal message that it waits for */
+    struct identity identity; /* once it is `identified` */
+    bool identified;
     enum ledger_answer answer; /* after the pause */
 
     struct station *station; /* where it runs */

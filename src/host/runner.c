@@ -258,6 +258,22 @@ static void runner_cancel(struct runner *runner, const struct order *order)
     }
 }
 
+static void runner_cancel_orphans(struct runner *runner, const struct order *order)
+{
+    list_for_each (node, &runner->running) {
+        struct job *job = LIST_ITEM(node, job, running);
+        if (job->station == order->station && job->entry.epoch <= order->epoch)
+            ackd_task_cancel(job->task, order->reason);
+    }
+    list_for_each (node, &runner->batches) {
+        struct batch *batch = LIST_ITEM(node, batch, running);
+        /* Its messages came in their order: the last is of the latest channel. */
+        if (batch->station == order->station &&
+            batch->jobs[batch->count - 1]->entry.epoch <= order->epoch)
+            ackd_task_cancel(batch->task, order->reason);
+    }
+}
+
 static void runner_closed(void *arg)
 {
     struct runner *runner = arg;
@@ -289,6 +305,8 @@ static void runner_obey(struct runner *runner, struct order *order)
 {
     if (order->crossing.kind == CROSSING_CANCEL) {
         runner_cancel(runner, order);
+    } else if (order->crossing.kind == CROSSING_ORPHANS) {
+        runner_cancel_orphans(runner, order);
     } else if (order->crossing.kind == CROSSING_REPORT) {
         order->runner = runner;
         report_start(executor_scheduler(runner->executor), order->forced, runner_reported, order);

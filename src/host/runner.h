@@ -24,6 +24,16 @@
 
 struct runner;
 
+struct order {
+    struct crossing crossing;
+    enum ackd_cancel_reason reason;
+    const struct station *station; /* ORPHANS: whose messages */
+    uint32_t epoch;                /* ORPHANS: of this channel, or one before */
+    bool starts_only;              /* CANCEL: only start() calls, no messages */
+    struct runner *runner;         /* the runner's, while it reports */
+    bool forced; /* REPORT: these are survivors of a stop, not an answer to a question */
+};
+
 enum { STATION_NAME_SIZE = 64 };
 
 /*
@@ -47,6 +57,9 @@ struct station {
     struct list hook;               /* in the runner's list, while start() or stop() runs */
     struct ackd_task *task;         /* of the hook; the runner's */
     uint32_t running;               /* the broker thread's count of jobs here */
+    struct order orphans;           /* CROSSING_ORPHANS */
+    bool orphans_under_way;
+    bool orphans_again; /* another channel was lost meanwhile */
     bool started;
     bool ended; /* END was sent, or need not be */
 
@@ -59,14 +72,6 @@ struct station {
     struct log_context log;
     struct ackd_log_field field;
     char run_name[STATION_NAME_SIZE];
-};
-
-struct order {
-    struct crossing crossing;
-    enum ackd_cancel_reason reason;
-    bool starts_only;      /* CANCEL: only start() calls, no messages */
-    struct runner *runner; /* the runner's, while it reports */
-    bool forced;           /* REPORT: these are survivors of a stop, not an answer to a question */
 };
 
 struct runner_options {

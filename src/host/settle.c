@@ -40,6 +40,7 @@ void settle_answer(struct consumer *consumer, struct job *job, enum ledger_answe
     int code = ledger_settle(&consumer->ledger, &job->entry, answer);
     if (code == ACKD_E_STALE) {
         metric_add(&consumer->metrics, METRIC_settlements_stale, 1); /* Z2 */
+        orphan_settled(consumer, job, answer);
         if (job->state == JOB_RUNNING)
             consumer_move(consumer, job, JOB_SETTLED);
         consumer_forget(consumer, job);
@@ -176,6 +177,7 @@ void settle_flush(struct consumer *consumer)
     struct list sent;
     list_init(&sent);
     struct ledger_frame frame;
+    bool unique = consumer->config->message_ids == 1;
     int code = ACKD_OK;
     while (code == ACKD_OK && ledger_next(&consumer->ledger, &frame, &sent))
         code = settle_send(consumer->subscription, &frame);
@@ -184,6 +186,8 @@ void settle_flush(struct consumer *consumer)
         struct ledger_entry *entry = LIST_ITEM(node, ledger_entry, node);
         struct job *job = LIST_ITEM(entry, job, entry);
         settle_count(&consumer->metrics, entry->answer);
+        if (unique && entry->answer == LEDGER_ACK)
+            orphan_acked(consumer, job);
         if (job->state != JOB_ABANDONED)
             consumer_forget(consumer, job);
     }
@@ -203,6 +207,9 @@ void settle_verdict(struct consumer *consumer, struct job *job)
         consumer_forget(consumer, job);
         return;
     }
+    bool wanted = job->verdict != ACKD_VERDICT_DONE && job->verdict != ACKD_VERDICT_DROP;
+    if (wanted && job->entry.epoch != consumer->ledger.epoch)
+        job->verdict = ACKD_VERDICT_ORPHAN; /* whoever gets it next has it whole */
     switch (job->verdict) {
     case ACKD_VERDICT_DONE:
         settle_answer(consumer, job, LEDGER_ACK);
@@ -222,7 +229,6 @@ void settle_verdict(struct consumer *consumer, struct job *job)
         settle_release(consumer, job);
         break;
     case ACKD_VERDICT_ORPHAN:
-        metric_add(&consumer->metrics, METRIC_messages_orphaned, 1);
         settle_answer(consumer, job,
                       LEDGER_RELEASE); /* stale by now, unless it was told so early */
         break;
@@ -231,9 +237,11 @@ void settle_verdict(struct consumer *consumer, struct job *job)
 
 void settle_lost(struct consumer *consumer)
 {
-    static const enum job_state idle[] = {JOB_QUEUED, JOB_PAUSING, JOB_SETTLED, JOB_PARKED};
+    static const enum job_state idle[] = {JOB_QUEUED, JOB_PAUSING, JOB_SETTLED, JOB_PARKED,
+                                          JOB_HELD};
     ledger_abandon(&consumer->ledger);
     consumer->settled = false;
+    orphan_lost(consumer);
     for (size_t i = 0; i < sizeof idle / sizeof idle[0]; i++) {
         struct list *jobs = &consumer->jobs[idle[i]];
         while (!list_empty(jobs)) {

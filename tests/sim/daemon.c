@@ -79,6 +79,9 @@ static void daemon_put(struct daemon *daemon, uint64_t number)
     for (uint64_t more = sim_between(0, 9); more > 0; more--)
         at = daemon_put_long(at, "x-more", more);
     struct properties properties = {.delivery_mode = 2, .priority = -1};
+    char id[32];
+    snprintf(id, sizeof id, "m%" PRIu64, number);
+    properties.message_id = daemon->options.ids ? id : NULL;
     properties.headers = (struct ackd_bytes){.data = bytes, .size = (size_t)(at - bytes)};
     size_t size = sim_chance(5) ? 0 : sim_between(0, sim_between(1, daemon->options.body_max));
     uint8_t *body = malloc(size + 1);
@@ -219,7 +222,7 @@ static int daemon_handle(const struct ackd_message *message, void *state)
     sim_that(number > 0 && number <= daemon->options.messages);
     struct ackd_bytes body = ackd_message_body(message);
     daemon_check_body(number, body.data, body.size);
-    if (daemon->options.loops == 1)
+    if (daemon->options.loops == 1 && !daemon->options.ids) /* else it may wait for an orphan */
         sim_that(serial > daemon->last_serial);
     daemon->last_serial = serial;
     daemon->running++;
@@ -293,6 +296,8 @@ static void daemon_configure(struct daemon *daemon)
             options->shutdown_ms, options->concurrency, options->loops);
     if (options->prefetch > 0)
         fprintf(out, "    prefetch: %u\n", options->prefetch);
+    if (options->lines != NULL)
+        fputs(options->lines, out);
     if (options->timeout_ms > 0)
         fprintf(out, "    timeout: %ums\n", options->timeout_ms);
     if (options->buffer_kib > 0)

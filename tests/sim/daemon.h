@@ -46,6 +46,8 @@ struct daemon_options {
     unsigned awaits;   /* of a handler, at most; 0: three */
     unsigned fed;      /* messages are put one after the other, over so many ms */
     bool careless;     /* each leaves behind a failure that nobody looks at, and keeps another */
+    bool ids;          /* messages have ids of their own */
+    const char *lines; /* further ones of the consumer, "    key: value\n"; NULL: none */
     bool offloads;     /* each handler has a job for the CPU pool */
 };
 

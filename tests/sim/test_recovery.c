@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* What comes back after a loss, and how: handlers whose channel died, and their results. */
+#include <config.h>
+
+#include "daemon.h"
+#include "main.h"
+
+enum { RECOVERY_SEEDS = 100, RECOVERY_APART_MS = 3000, RECOVERY_CANCEL_MS = 100 };
+
+static struct daemon daemon;
+static struct timer fault;
+static unsigned faults;     /* to come */
+static uint64_t orphans_ns; /* since when there are some */
+
+/* A channel, or the whole connection, is closed by the broker. */
+static void lose(struct timer *timer)
+{
+    struct fakebroker_link *link = sim_broker_draw_link(&daemon.broker);
+    uint16_t channel = link == NULL ? 0 : sim_broker_draw_channel(link);
+    (void)sim_broker_fake(&daemon.broker);
+    if (channel != 0 && sim_chance(70))
+        fakebroker_close_channel(link, channel, 541, "INTERNAL_ERROR");
+    else if (link != NULL)
+        fakebroker_close_connection(link, 320, "CONNECTION_FORCED");
+    sim_broker_changed(&daemon.broker);
+    if (--faults > 0)
+        sim_after_ns(timer, sim_between(0, RECOVERY_APART_MS * NS_PER_MS));
+}
+
+/* A daemon with handlers that succeed, of @lines, and up to so many losses. */
+static void begin(const char *lines, uint64_t delay_max_ms)
+{
+    struct daemon_options options;
+    daemon_draw_options(&options);
+    options.messages = (unsigned)sim_between(20, 100);
+    options.fail = options.dead = options.drop = options.timeout_ms = options.unstarted = 0;
+    options.delay_max_ms = (unsigned)sim_between(1, delay_max_ms);
+    options.buffer_kib = 0;
+    options.body_max = 1000;
+    options.ids = true;
+    options.lines = lines;
+    daemon_begin(&daemon, &options);
+    daemon.stop_when_done = true;
+    daemon.flooded = true; /* what was acknowledged, and lost */
+    timer_init(&fault, lose);
+    faults = (unsigned)sim_between(1, 5);
+    sim_after_ns(&fault, sim_between(0, RECOVERY_APART_MS * NS_PER_MS));
+}
+
+static void end(void)
+{
+    sim_equal(daemon_run(&daemon), HOST_EXIT_OK);
+    sim_equal(daemon_finished(&daemon), daemon.options.messages);
+    timer_stop(&fault);
+    daemon_end(&daemon);
+}
+
+/* Whatever was lost between a handler's end and the broker's knowledge of it. */
+static void run_once(uint64_t seed)
+{
+    sim_begin(seed);
+    begin("    message-ids: unique\n", 5000);
+    end();
+    sim_equal(daemon.handled, daemon.options.messages);
+}
+
+/* Whoever was asked to stop does so. */
+static void look_for_orphans(struct daemon *seen)
+{
+    if (daemon_consumer(seen)->orphans.alive == 0)
+        orphans_ns = sim_now_ns();
+    sim_that(sim_now_ns() - orphans_ns < RECOVERY_CANCEL_MS * NS_PER_MS);
+}
+
+static void cancel_orphans(uint64_t seed)
+{
+    sim_begin(seed);
+    begin("    orphans: cancel\n    message-ids: unique\n", 5000);
+    orphans_ns = sim_now_ns();
+    daemon.step = look_for_orphans;
+    end();
+}
+
+static void without_ids(uint64_t seed)
+{
+    sim_begin(seed);
+    begin("    orphans: finish\n", 5000);
+    end();
+}
+
+START_TEST(promise_a3_results_of_a_lost_channel_are_not_sent)
+{
+    sim_each(RECOVERY_SEEDS, without_ids);
+}
+END_TEST
+
+START_TEST(what_has_ended_well_does_not_run_again)
+{
+    sim_each(RECOVERY_SEEDS, run_once);
+}
+END_TEST
+
+START_TEST(promise_r11_handlers_of_a_lost_channel_are_cancelled_if_so_configured)
+{
+    sim_each(RECOVERY_SEEDS, cancel_orphans);
+}
+END_TEST
+
+Suite *test_suite(void)
+{
+    Suite *suite = suite_create("recovery");
+    TCase *tcase = tcase_create("recovery");
+    tcase_set_timeout(tcase, 300);
+    tcase_add_test(tcase, promise_a3_results_of_a_lost_channel_are_not_sent);
+    tcase_add_test(tcase, what_has_ended_well_does_not_run_again);
+    tcase_add_test(tcase, promise_r11_handlers_of_a_lost_channel_are_cancelled_if_so_configured);
+    suite_add_tcase(suite, tcase);
+    return suite;
+}
