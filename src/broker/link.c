@@ -70,6 +70,11 @@ static void link_move(struct link *link, enum link_state state)
     link->state = state;
 }
 
+bool link_waits(const struct link *link)
+{
+    return timer_armed(&link->step);
+}
+
 enum link_state link_state(const struct link *link)
 {
     return link->state;

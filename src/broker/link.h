@@ -103,6 +103,8 @@ bool link_paused(const struct link *link);
 /* End this connection and go on to the next, because of the current error. */
 void link_fail(struct link *link);
 
+/* K2: whether a deadline or a next try is armed. */
+bool link_waits(const struct link *link);
 enum link_state link_state(const struct link *link);
 /* How the broker closed the last connection; NULL: it did not, or there is another one now. Also
  * during down(). */

@@ -92,6 +92,11 @@ const struct closing *subscription_closing(const struct subscription *subscripti
     return subscription->closing;
 }
 
+bool subscription_waits(const struct subscription *subscription)
+{
+    return timer_armed(&subscription->step);
+}
+
 bool subscription_is_quiet(const struct subscription *subscription)
 {
     return subscription->stopping && subscription->state != SUBSCRIPTION_CANCELING;

@@ -78,6 +78,8 @@ ACKD_MUST_CHECK int subscription_reject(struct subscription *subscription, uint6
 const struct closing *subscription_closing(const struct subscription *subscription);
 /* Do not subscribe again for @ms: call it when the link or the channel was lost. */
 void subscription_hold(struct subscription *subscription, uint64_t ms);
+/* B1: whether a deadline or a next try is armed. */
+bool subscription_waits(const struct subscription *subscription);
 bool subscription_is_quiet(const struct subscription *subscription);
 enum subscription_state subscription_state(const struct subscription *subscription);
 const char *subscription_state_name(enum subscription_state state);

@@ -698,21 +698,37 @@ void fakebroker_silence_from(struct fakebroker *broker, enum fakebroker_step ste
     broker->silent_from = step;
 }
 
-void fakebroker_say_confirms(struct fakebroker *broker, bool multiple)
+void fakebroker_lose_routes(struct fakebroker *broker, bool lose)
+{
+    broker->lose_routes = lose;
+}
+
+void fakebroker_say_confirms(struct fakebroker *broker, enum fakebroker_confirming how)
 {
     list_for_each (at_link, &broker->links) {
         struct fakebroker_link *link = LIST_ITEM(at_link, fakebroker_link, node);
         list_for_each (node, &link->channels) {
-            fakelink_say_confirms(link, LIST_ITEM(node, fakelink_channel, node), multiple);
+            fakelink_say_confirms(link, LIST_ITEM(node, fakelink_channel, node), how);
         }
     }
+}
+
+bool fakebroker_holds_confirms(const struct fakebroker *broker)
+{
+    list_for_each (at_link, &broker->links) {
+        list_for_each (node, &LIST_ITEM(at_link, fakebroker_link, node)->channels) {
+            if (LIST_ITEM(node, fakelink_channel, node)->held_count > 0)
+                return true;
+        }
+    }
+    return false;
 }
 
 void fakebroker_hold_confirms(struct fakebroker *broker, bool hold)
 {
     broker->hold_confirms = hold;
     if (!hold)
-        fakebroker_say_confirms(broker, true);
+        fakebroker_say_confirms(broker, FAKEBROKER_TOGETHER);
 }
 
 void fakebroker_mangle(struct fakebroker *broker, enum fakebroker_mangling mangling)

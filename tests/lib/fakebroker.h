@@ -198,12 +198,16 @@ void fakebroker_unblock(struct fakebroker *broker);
 void fakebroker_refuse_publishes(struct fakebroker *broker, bool refuse);
 /* Hold confirms back, until they are wanted again: then they come as one `multiple`. */
 void fakebroker_hold_confirms(struct fakebroker *broker, bool hold);
-/* Say those that are held now. @multiple: as few methods as can be. */
-void fakebroker_say_confirms(struct fakebroker *broker, bool multiple);
+/* Say those that are held now: each by itself, all by as few methods as can be, or only the last. */
+enum fakebroker_confirming { FAKEBROKER_EACH, FAKEBROKER_TOGETHER, FAKEBROKER_LAST };
+void fakebroker_say_confirms(struct fakebroker *broker, enum fakebroker_confirming how);
+bool fakebroker_holds_confirms(const struct fakebroker *broker);
+/* Route no publish of a client's anywhere: what is mandatory comes back. */
+void fakebroker_lose_routes(struct fakebroker *broker, bool lose);
 /* What becomes of the next answer to a client. */
 enum fakebroker_mangling {
     FAKEBROKER_AS_IT_IS,
-    FAKEBROKER_LOST,  /* it is never said */
+    FAKEBROKER_UNSAID,
     FAKEBROKER_TWICE, /* said twice */
     FAKEBROKER_WRONG  /* another one is said */
 };

@@ -51,7 +51,7 @@ void fakelink_say(struct fakebroker_link *link, uint16_t channel, uint32_t id, c
         mangling = link->broker->mangling;
         link->broker->mangling = FAKEBROKER_AS_IT_IS;
     }
-    if (mangling == FAKEBROKER_LOST)
+    if (mangling == FAKEBROKER_UNSAID)
         return;
     if (mangling == FAKEBROKER_WRONG) {
         id = AMQP_TX_SELECT_OK_METHOD;

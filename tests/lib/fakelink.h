@@ -117,6 +117,7 @@ struct fakebroker {
     enum fakebroker_mangling mangling;
     bool silent;
     bool refuse_publishes;
+    bool lose_routes;
     bool hold_confirms;
     bool refuse_logins;
     char *blocked; /* why; NULL: it is not */
@@ -163,9 +164,9 @@ void fakelink_take_publish(struct fakebroker_link *link, struct fakelink_channel
 /* NULL, or why it is no content that may come now. */
 const char *fakelink_take_content(struct fakebroker_link *link, struct fakelink_channel *channel,
                                   const struct frame *frame, const uint8_t *payload);
-/* Say what is held; @multiple: as few methods as can be. */
+/* Say what is held. */
 void fakelink_say_confirms(struct fakebroker_link *link, struct fakelink_channel *channel,
-                           bool multiple);
+                           enum fakebroker_confirming how);
 
 /* Of fakelink.c. */
 

@@ -30,27 +30,38 @@ static size_t run_of_confirms(const struct fakelink_channel *channel, size_t fir
     return count;
 }
 
-void fakelink_say_confirms(struct fakebroker_link *link, struct fakelink_channel *channel,
-                           bool multiple)
+/* Say @count held ones from @first on, which are alike, by one method. */
+static void say_confirm(struct fakebroker_link *link, const struct fakelink_channel *channel,
+                        size_t first, size_t count)
 {
-    struct fakebroker *broker = link->broker;
+    const struct fakelink_confirm *last = &channel->held[first + count - 1];
+    amqp_basic_ack_t ack = {.delivery_tag = last->tag, .multiple = count > 1};
+    amqp_basic_nack_t nack = {.delivery_tag = last->tag, .multiple = count > 1};
+    if (last->taken)
+        fakelink_say(link, channel->number, AMQP_BASIC_ACK_METHOD, &ack);
+    else
+        fakelink_say(link, channel->number, AMQP_BASIC_NACK_METHOD, &nack);
+    for (size_t i = first; i < first + count; i++) {
+        const struct fakelink_confirm *confirm = &channel->held[i];
+        struct fakebroker_event event = {.fate = confirm->taken ? FAKEBROKER_CONFIRMED
+                                                                : FAKEBROKER_REFUSED,
+                                         .queue = confirm->routing_key,
+                                         .number = confirm->number};
+        fakebroker_tell(link->broker, &event);
+    }
+}
+
+void fakelink_say_confirms(struct fakebroker_link *link, struct fakelink_channel *channel,
+                           enum fakebroker_confirming how)
+{
+    if (channel->held_count > 0 && how == FAKEBROKER_LAST) {
+        say_confirm(link, channel, --channel->held_count, 1);
+        return;
+    }
     for (size_t first = 0; first < channel->held_count;) {
-        size_t count = run_of_confirms(channel, first, multiple);
-        const struct fakelink_confirm *last = &channel->held[first + count - 1];
-        amqp_basic_ack_t ack = {.delivery_tag = last->tag, .multiple = count > 1};
-        amqp_basic_nack_t nack = {.delivery_tag = last->tag, .multiple = count > 1};
-        if (last->taken)
-            fakelink_say(link, channel->number, AMQP_BASIC_ACK_METHOD, &ack);
-        else
-            fakelink_say(link, channel->number, AMQP_BASIC_NACK_METHOD, &nack);
-        for (; count > 0; count--, first++) {
-            const struct fakelink_confirm *confirm = &channel->held[first];
-            struct fakebroker_event event = {.fate = confirm->taken ? FAKEBROKER_CONFIRMED
-                                                                    : FAKEBROKER_REFUSED,
-                                             .queue = confirm->routing_key,
-                                             .number = confirm->number};
-            fakebroker_tell(broker, &event);
-        }
+        size_t count = run_of_confirms(channel, first, how == FAKEBROKER_TOGETHER);
+        say_confirm(link, channel, first, count);
+        first += count;
     }
     channel->held_count = 0;
 }
@@ -73,7 +84,7 @@ static void confirm(struct fakebroker_link *link, struct fakelink_channel *chann
     broker->counts.confirmed += taken ? 1 : 0;
     broker->counts.refused += taken ? 0 : 1;
     if (!broker->hold_confirms)
-        fakelink_say_confirms(link, channel, true);
+        fakelink_say_confirms(link, channel, FAKEBROKER_TOGETHER);
 }
 
 static void give_back(struct fakebroker_link *link, const struct fakelink_channel *channel,
@@ -100,8 +111,10 @@ static void finish_publish(struct fakebroker_link *link, struct fakelink_channel
         fakequeue_message_new(publish.exchange, publish.routing_key, properties, body);
     bool refused = broker->refuse_publishes;
     int queues = refused ? 1
-                         : fakebroker_route(broker, publish.exchange, publish.routing_key,
-                                            properties, body, &refused);
+                 : broker->lose_routes
+                     ? 0
+                     : fakebroker_route(broker, publish.exchange, publish.routing_key, properties,
+                                        body, &refused);
     broker->counts.published++;
     if (queues < 0) {
         char text[256];

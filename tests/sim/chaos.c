@@ -66,7 +66,8 @@ static void chaos_alarm(struct chaos *chaos)
 static void chaos_refuse(struct chaos *chaos)
 {
     chaos->refuse = !chaos->refuse;
-    fakebroker_refuse_publishes(chaos->daemon->broker.fake, chaos->refuse);
+    fakebroker_refuse_publishes(chaos->daemon->broker.fake, chaos->refuse && sim_chance(50));
+    fakebroker_lose_routes(chaos->daemon->broker.fake, chaos->refuse && sim_chance(50));
 }
 
 static void chaos_mute(struct chaos *chaos)
@@ -102,7 +103,7 @@ static void chaos_kill_queue(struct chaos *chaos)
 static void chaos_mangle(struct chaos *chaos)
 {
     fakebroker_mangle(chaos->daemon->broker.fake,
-                      (enum fakebroker_mangling)sim_between(FAKEBROKER_LOST, FAKEBROKER_WRONG));
+                      (enum fakebroker_mangling)sim_between(FAKEBROKER_UNSAID, FAKEBROKER_WRONG));
 }
 
 static void chaos_crash(struct chaos *chaos)
@@ -141,6 +142,7 @@ static void chaos_calm(struct chaos *chaos)
     fakebroker_silence_from(broker, FAKEBROKER_NEVER);
     fakebroker_silence_all(broker, false);
     fakebroker_refuse_publishes(broker, false);
+    fakebroker_lose_routes(broker, false);
     fakebroker_refuse_logins(broker, false);
     fakebroker_mangle(broker, FAKEBROKER_AS_IT_IS);
     chaos->calm_ns = sim_now_ns();

@@ -18,7 +18,12 @@
 #include "fakequeue.h"
 #include "sim_plugin.h"
 
-enum { DAEMON_HEADER_MAX = 512, DAEMON_LIMIT_S = 3600, DAEMON_KILLED_MAX = 10000 };
+enum {
+    DAEMON_HEADER_MAX = 512,
+    DAEMON_LIMIT_S = 3600,
+    DAEMON_KILLED_MAX = 10000,
+    DAEMON_UNSENT_MS = 5
+};
 
 /* There is one at a time: handlers have no other way to it. */
 static struct daemon *daemon_now;
@@ -312,17 +317,47 @@ static void daemon_configure(struct daemon *daemon)
     rmdir(directory);
 }
 
-/* U1 and U2 of the consumer, L1 of the ledger; and that a link that is up is used. */
+/* K2 of the link, B1 of the subscription, R9: it consumes, or somebody will see to it. */
+static void daemon_check_way(const struct consumer *consumer)
+{
+    if (consumer->stopping || consumer->subscription == NULL)
+        return;
+    enum link_state link = link_state(consumer->broker->consuming);
+    enum subscription_state state = subscription_state(consumer->subscription);
+    if (link == LINK_WAITING || link == LINK_LOGIN)
+        sim_that(link_waits(consumer->broker->consuming));
+    if (state != SUBSCRIPTION_IDLE && state != SUBSCRIPTION_ACTIVE)
+        sim_that(subscription_waits(consumer->subscription));
+}
+
+/* A8: what is answered is written at the end of the turn. */
+static void daemon_check_answers(struct daemon *daemon, const struct consumer *consumer)
+{
+    if (list_empty(&consumer->ledger.answered) && list_empty(&consumer->ledger.refused))
+        daemon->unsent_ns = 0;
+    else if (daemon->unsent_ns == 0)
+        daemon->unsent_ns = sim_now_ns();
+    else
+        sim_that(sim_now_ns() - daemon->unsent_ns < DAEMON_UNSENT_MS * NS_PER_MS);
+}
+
+/* U1 and U2 of the consumer, L1 of the ledger; that the broker has no reason to complain (A9). */
 static void daemon_check(void *arg)
 {
     struct daemon *daemon = arg;
+    const struct fakebroker_counts *counts = fakebroker_counts(daemon->broker.fake);
+    if (counts->faults + counts->unknown_tags + counts->unbounded > 0)
+        sim_fail(__FILE__, __LINE__, "a slip: %s", fakebroker_first_fault(daemon->broker.fake));
     if (daemon->step != NULL)
         daemon->step(daemon);
+    daemon->books.loose = daemon->books.loose || daemon->host->drain.forced;
     list_for_each (node, &daemon->host->consumers) {
         const struct consumer *consumer = LIST_ITEM(node, consumer, node);
         sim_that(consumer->running <= consumer->config->concurrency);
         sim_that(consumer->ledger.open <= consumer->config->prefetch || daemon->flooded);
+        daemon_check_answers(daemon, consumer);
         sim_that(consumer->reason[CONSUMER_REASON_SIZE - 1] == '\0');
+        daemon_check_way(consumer);
     }
 }
 
@@ -393,7 +428,7 @@ uint64_t daemon_finished(const struct daemon *daemon)
 void daemon_again(struct daemon *daemon)
 {
     daemon->signals = daemon->running = daemon->started = 0;
-    daemon->signal_ns = 0;
+    daemon->signal_ns = daemon->unsent_ns = 0;
     daemon->last_serial = 0;
     sim_system_begin();
     daemon_configure(daemon);

@@ -73,6 +73,7 @@ struct daemon {
     unsigned started; /* loops whose start() has succeeded, and stop() not yet */
     unsigned handled;
     uint64_t last_serial;
+    uint64_t unsent_ns; /* since when there are answers that were not sent; 0: there are none */
     struct timer feed;
     unsigned put;        /* messages that are in the broker, or were */
     jmp_buf *death;      /* of the process that runs; NULL: none does */

@@ -30,12 +30,8 @@ static void sim_broker_arm(struct sim_broker *broker)
         sim_after_ns(&broker->tick, next_ns > now_ns ? next_ns - now_ns : 0);
         broker->tick_ns = next_ns;
     }
-    const struct fakebroker_counts *counts = fakebroker_counts(broker->fake);
-    uint64_t confirms = counts->confirmed + counts->refused;
-    if (confirms != broker->confirms && !timer_armed(&broker->confirm)) {
+    if (!timer_armed(&broker->confirm) && fakebroker_holds_confirms(broker->fake))
         sim_after_ns(&broker->confirm, sim_between(0, broker->confirm_max_ms * NS_PER_MS));
-        broker->confirms = confirms;
-    }
 }
 
 void sim_broker_changed(struct sim_broker *broker)
@@ -62,7 +58,8 @@ static void sim_broker_tick(struct timer *timer)
 static void sim_broker_confirm(struct timer *timer)
 {
     struct sim_broker *broker = LIST_ITEM(timer, sim_broker, confirm);
-    fakebroker_say_confirms(sim_broker_fake(broker), sim_chance(50));
+    fakebroker_say_confirms(sim_broker_fake(broker), (enum fakebroker_confirming)sim_between(
+                                                         FAKEBROKER_EACH, FAKEBROKER_LAST));
     sim_broker_changed(broker);
 }
 

@@ -15,7 +15,6 @@ struct sim_broker {
     struct timer tick;
     uint64_t tick_ns; /* when it is due */
     struct timer confirm;
-    uint64_t confirms; /* counted when it was set last */
     unsigned confirm_max_ms;
 };
 

@@ -135,7 +135,6 @@ void storm_run(uint64_t seed, struct storm_counts *ret_counts)
     storm_draw_options(&options);
     daemon_begin(daemon, &options);
     daemon->stop_when_done = true;
-    daemon_loosen(daemon);
     storm.lives = storm_draw(60, 1, 4);
     timer_init(&storm.death, storm_death);
     unsigned faults = (unsigned)sim_between(STORM_FAULTS, STORM_FAULTS + 10);

@@ -3,6 +3,7 @@
  * storms - runs the storms of many seeds on all processors: so many, or for so long.
  *
  *   storms COUNT [FIRST]    the seeds from FIRST on (1)
+ *   storms --find COUNT     until one fails: this is what is wanted
  *   storms --seconds N      from a first seed that time gives
  *   SIM_SEED=N storms       one, in this process; with SIM_TRACE=1 it tells what happens
  *
@@ -26,7 +27,11 @@
 #include "sim.h"
 #include "storm.h"
 
-enum { STORMS_WORKERS_MAX = 64, STORMS_SHOWN = 5 };
+enum {
+    STORMS_WORKERS_MAX = 64,
+    STORMS_SHOWN = 5,
+    STORMS_PATIENCE_S = 120 /* for a seed, which takes ten milliseconds */
+};
 
 /* In memory that all processes share. */
 static struct storms {
@@ -34,6 +39,7 @@ static struct storms {
     uint64_t last;
     uint64_t until_ns; /* of the monotonic clock; 0: up to the last */
     _Atomic uint64_t shown;
+    bool finding;
     struct storm_counts counts[STORMS_WORKERS_MAX];
     struct storm_counts result[STORMS_WORKERS_MAX]; /* of the present seed */
 } * storms;
@@ -49,7 +55,7 @@ static uint64_t clock_ns(void)
 
 static void tell(const char *text)
 {
-    if (atomic_fetch_add(&storms->shown, 1) < STORMS_SHOWN)
+    if (atomic_fetch_add(&storms->shown, 1) < (storms->finding ? 1 : STORMS_SHOWN))
         fprintf(stderr, "# %s\n#   %s\n", text, storm_about());
 }
 
@@ -87,14 +93,17 @@ static bool run_apart(uint64_t seed, unsigned worker)
     here = worker;
     pid_t child = fork();
     if (child == 0) {
+        alarm(STORMS_PATIENCE_S);
         storm_run(seed, &storms->result[worker]);
         leave(EXIT_SUCCESS);
     }
     int status = 0;
     if (child < 0 || waitpid(child, &status, 0) != child)
         return false;
-    if (WIFSIGNALED(status))
+    if (WIFSIGNALED(status)) {
+        atomic_fetch_add(&storms->shown, 1);
         fprintf(stderr, "# SIM_SEED=%" PRIu64 ": %s\n", seed, strsignal(WTERMSIG(status)));
+    }
     return status == 0;
 }
 
@@ -104,7 +113,7 @@ _Noreturn static void work(unsigned worker)
     for (;;) {
         uint64_t seed = atomic_fetch_add(&storms->next, 1);
         bool over = storms->until_ns != 0 ? clock_ns() >= storms->until_ns : seed > storms->last;
-        if (over || storms->shown >= STORMS_SHOWN)
+        if (over || storms->shown >= (storms->finding ? 1 : STORMS_SHOWN))
             leave(EXIT_SUCCESS);
         storms->result[worker] = (struct storm_counts){.seeds = 1};
         if (!run_apart(seed, worker))
@@ -135,6 +144,10 @@ static int run_all(void)
         whole = wait(&status) > 0 && status == 0 && whole;
     for (unsigned i = 0; i < workers; i++)
         add(&all, &storms->counts[i]);
+    if (storms->finding) {
+        printf("%" PRIu64 " of %" PRIu64 " seeds found it\n", all.failed, all.seeds);
+        return all.failed > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    }
     double real_s = (double)(clock_ns() - from_ns) / 1e9;
     printf("%" PRIu64 " seeds, %" PRIu64 " messages, %" PRIu64 " deliveries, %" PRIu64
            " faults, %" PRIu64 " stops and kills in %.1f s, %.0f h of virtual time\n",
@@ -168,12 +181,13 @@ int main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     bool timed = strcmp(argv[1], "--seconds") == 0 && argc > 2;
-    storms->next = argc > 2 && !timed ? strtoull(argv[2], NULL, 0) : 1;
+    storms->finding = strcmp(argv[1], "--find") == 0 && argc > 2;
+    storms->next = argc > 2 && !timed && !storms->finding ? strtoull(argv[2], NULL, 0) : 1;
     if (timed) {
         storms->next = (uint64_t)time(NULL) * 1000000;
         storms->until_ns = clock_ns() + strtoull(argv[2], NULL, 0) * NS_PER_S;
     } else {
-        storms->last = storms->next + strtoull(argv[1], NULL, 0) - 1;
+        storms->last = storms->next + strtoull(argv[storms->finding ? 2 : 1], NULL, 0) - 1;
     }
     return run_all();
 }
