@@ -108,6 +108,8 @@ static void consumer_lost(uint64_t retry_ms, void *arg)
     settle_lost(consumer);
     if (consumer->stopping)
         return;
+    if (consumer->declare != NULL)
+        declare_start(consumer->declare); /* the queue may be gone with the broker */
     if (retry_ms == 0) {
         /* The link's own line says what happened; this is for who asks why. */
         snprintf(consumer->reason, sizeof consumer->reason,
@@ -139,10 +141,12 @@ static const struct subscription_events consumer_events = {
     .lost = consumer_lost,
 };
 
-/* Subscribe when the handlers have started and the dead-letter queue is there. */
+/* Subscribe when the handlers have started, and the queues are there. */
 static void consumer_subscribe(struct consumer *consumer)
 {
     if (consumer->subscribed || consumer->stopping || !consumer->dead_letter_ready)
+        return;
+    if (consumer->declare != NULL && !consumer->declared)
         return;
     for (size_t i = 0; i < consumer->station_count; i++) {
         if (!consumer->stations[i].started)
@@ -171,6 +175,29 @@ static void consumer_dead_letter_done(struct topology_wish *wish, int code)
     consumer_pause(consumer, "paused", "the dead-letter queue is not to be had");
     if (!timer_armed(&consumer->start_again))
         consumer_arm_start_again(consumer, CONSUMER_START_AGAIN_MAX_MS);
+}
+
+/* Once it consumes, a failure of another declaration is told, and no reason to stop. */
+static void consumer_declared(int code, uint64_t retry_ms, void *arg)
+{
+    struct consumer *consumer = arg;
+    if (consumer->stopping)
+        return;
+    if (code == ACKD_OK) {
+        consumer->declared = true;
+        consumer_subscribe(consumer);
+        return;
+    }
+    char text[CONSUMER_REASON_SIZE];
+    char line[2 * CONSUMER_REASON_SIZE];
+    report_error_line(ackd_error_current(), text, sizeof text);
+    snprintf(line, sizeof line,
+             "not as 'declare:' of consumer '%.64s' asks: %s%s; next try in %" PRIu64 " ms",
+             consumer->config->name, text, declare_advice(code), retry_ms);
+    consumer->tried = true;
+    consumer_log(consumer, ACKD_LOG_ERROR, "declare-failed", line);
+    if (!consumer->subscribed)
+        snprintf(consumer->reason, sizeof consumer->reason, "%.*s", CONSUMER_REASON_SIZE - 1, line);
 }
 
 /* Call start() wherever it has not succeeded. */
@@ -328,6 +355,9 @@ int consumer_place(struct consumer *consumer, struct broker *broker, struct runn
                                   config->name, &station->state));
         runner_place(runners[i], station);
     }
+    if (config->declare.given)
+        ACKD_TRY(declare_new(config, broker->topology, broker->consuming, consumer_declared,
+                             consumer, &consumer->declare));
     consumer->priority =
         (struct channel_field)CHANNEL_FIELD_INTEGER("x-priority", config->priority);
     struct subscription_options options = {.link = broker->consuming,
@@ -349,6 +379,7 @@ void consumer_free(struct consumer **consumer)
         return;
     *consumer = NULL;
     ackd_assert(consumer_open_count(freed) == 0);
+    declare_free(&freed->declare);
     timer_stop(&freed->start_again);
     list_remove(&freed->node);
     list_remove(&freed->dead_letter.node); /* the topology outlives it, and may still hold it */
@@ -365,6 +396,8 @@ void consumer_free(struct consumer **consumer)
 
 void consumer_start(struct consumer *consumer)
 {
+    if (consumer->declare != NULL)
+        declare_start(consumer->declare);
     topology_declare(consumer->broker->topology, &consumer->dead_letter);
     consumer_start_stations(consumer);
 }

@@ -12,6 +12,7 @@
 #include "base/metric.h"
 #include "broker/subscription.h"
 #include "host/broker.h"
+#include "host/declare.h"
 #include "host/job.h"
 #include "host/orphan.h"
 #include "host/runner.h"
@@ -44,6 +45,8 @@ struct consumer {
     struct topology_wish dead_letter; /* the queue, and whether it is there */
     struct topology_step dead_letter_step;
     bool dead_letter_ready;
+    struct declare *declare; /* NULL: the queue is only looked for */
+    bool declared;
     bool subscribed; /* subscription_start was called */
     bool tried;      /* a subscription was made, or has failed: see READY */
     bool stopping;

@@ -238,6 +238,8 @@ static void drain_stop_consuming(struct consumer *consumer)
 {
     consumer->stopping = true;
     timer_stop(&consumer->start_again);
+    if (consumer->declare != NULL)
+        declare_stop(consumer->declare);
     struct list *queued = &consumer->jobs[JOB_QUEUED];
     if (consumer->subscription != NULL)
         subscription_stop(consumer->subscription);
