@@ -82,7 +82,7 @@ ackd_signal TERM
 sleep 0.5
 tap_check "after one signal it waits for its work" ackd_alive
 ackd_stop
-tap_is "after the second it cancels, and exits with 0" "$ackd_status" 0
+tap_is "promise_s9_after_the_second_signal_it_cancels_and_exits_with_0" "$ackd_status" 0
 tap_within "at once" $(($(seconds) - from)) 0 5
 tap_is "and the messages are back" "$(amqp depth q)" 2
 
@@ -97,7 +97,7 @@ ackd_signal INT
 sleep 1
 tap_check "work that is cancelled is still waited for" ackd_alive
 ackd_stop
-tap_is "the third signal stops by force" "$ackd_status" 75
+tap_is "promise_s9_the_third_signal_stops_by_force" "$ackd_status" 75
 tap_within "at once, too" $(($(seconds) - from)) 0 7
 tap_is "and these messages are back" "$(amqp depth q)" 2
 

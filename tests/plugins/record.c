@@ -11,10 +11,11 @@
  *
  * ID is the message-id, or else the first number of the body. What a message is to do is in its
  * header 'do', and for all messages in the settings: fail, dead, drop, retry, stubborn (does not
- * end when cancelled), hog (holds the loop). Its header 'wait', in ms, stands for 'delay'.
+ * end when cancelled), hog (holds the loop), overflow (its stack). Its header 'wait', in ms, stands for 'delay'.
  */
 #include <ackd/ackd.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,8 +96,20 @@ static void burn(uint64_t ms)
              (int64_t)ms);
 }
 
+/* Deeper than any stack there is. */
+static __attribute__((noinline)) unsigned sink(volatile unsigned char *above, unsigned depth)
+{
+    volatile unsigned char here[512];
+    here[depth % sizeof here] = *above;
+    return depth == UINT_MAX ? here[0] : sink(here, depth + 1) + here[depth % sizeof here];
+}
+
 static int act(const struct ackd_message *message, const struct record *record)
 {
+    if (is_told(message, record, "overflow")) {
+        volatile unsigned char top = 1;
+        (void)sink(&top, 0);
+    }
     if (is_told(message, record, "hog"))
         burn(record->burn);
     if (is_told(message, record, "stubborn")) {

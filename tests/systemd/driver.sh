@@ -75,6 +75,20 @@ check "systemctl stop lets what is in flight finish" stops_within 15
 check "the result of that stop is success" property_is Result success
 check "what was in flight has been acknowledged" depth_is 0
 
+# What the unit allows would be over long before: the daemon announces what it takes.
+mkdir -p /run/systemd/system/ackd.service.d
+printf '[Service]\nTimeoutStopSec=2s\n' >/run/systemd/system/ackd.service.d/hasty.conf
+systemctl daemon-reload
+systemctl start ackd
+/amqptool -p "$port" publish -h wait=6000 orders
+check "a slow message is taken" wait_for depth_is 0
+sleep 0.5
+check "promise_s7_a_drain_outlasts_what_the_unit_allows" stops_within 15
+check "with success" property_is Result success
+check "and its message is acknowledged" depth_is 0
+rm /run/systemd/system/ackd.service.d/hasty.conf
+systemctl daemon-reload
+
 check "a restart succeeds" systemctl start ackd
 pid=$(property MainPID)
 kill -KILL "$pid"

@@ -89,7 +89,7 @@ START_TEST(test_tag_0_is_never_sent)
 }
 END_TEST
 
-START_TEST(test_requests_are_as_asked)
+START_TEST(promise_d15_and_c2_what_is_consumed_is_acknowledged_and_bounded)
 {
     begin();
     ck_assert_int_eq(channel_qos(server.connection, 1, 250), ACKD_OK);
@@ -416,7 +416,7 @@ Suite *test_suite(void)
     tcase_add_test(tc, test_settlements_are_the_bytes_of_the_library);
     tcase_add_test(tc, test_an_ack_is_these_bytes);
     tcase_add_test(tc, test_tag_0_is_never_sent);
-    tcase_add_test(tc, test_requests_are_as_asked);
+    tcase_add_test(tc, promise_d15_and_c2_what_is_consumed_is_acknowledged_and_bounded);
     tcase_add_test(tc, test_terms_of_a_subscription_are_as_asked);
     tcase_add_test(tc, test_a_queue_is_declared_with_typed_arguments);
     tcase_add_test(tc, test_exchanges_are_declared_and_bound);
