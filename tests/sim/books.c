@@ -19,7 +19,8 @@ void books_begin(struct books *books, size_t messages, const char *dead_queue)
                             .delivery_room = 2 * messages + BOOKS_DELIVERIES_MIN};
     books->messages = calloc(messages + 1, sizeof *books->messages);
     books->deliveries = calloc(books->delivery_room, sizeof *books->deliveries);
-    sim_that(books->messages != NULL && books->deliveries != NULL);
+    books->products = calloc(messages + 1, sizeof *books->products);
+    sim_that(books->messages != NULL && books->deliveries != NULL && books->products != NULL);
     for (size_t i = 1; i <= messages; i++)
         books->messages[i].instances = 1;
 }
@@ -27,6 +28,7 @@ void books_begin(struct books *books, size_t messages, const char *dead_queue)
 void books_free(struct books *books)
 {
     free(books->messages);
+    free(books->products);
     free(books->deliveries);
     *books = (struct books){0};
 }
@@ -145,6 +147,12 @@ static void books_settled(struct books *books, const struct fakebroker_event *ev
 void books_happened(const struct fakebroker_event *event, void *arg)
 {
     struct books *books = arg;
+    if (event->number > books->message_count) {
+        sim_that(event->number <= 2 * books->message_count);
+        books->products[event->number - books->message_count] +=
+            event->fate == FAKEBROKER_CONFIRMED;
+        return;
+    }
     struct books_message *message = books_message(books, event->number);
     bool dead = strcmp(event->queue, books->dead_queue) == 0;
     switch (event->fate) {

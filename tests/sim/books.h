@@ -10,6 +10,9 @@
  *   B3  No message is ever lost: it was handled to its end, or it is in a queue.
  *   B4  A message is handled to its end more than once only where an acknowledgement was lost, a copy
  *       was stored whose original came back, or the queue delivered it twice.
+ *
+ * Messages with numbers beyond those of the messages are what their handlers publish: the number of
+ * the message, and as many as there are messages.
  */
 #ifndef ACKD_TESTS_SIM_BOOKS_H
 #define ACKD_TESTS_SIM_BOOKS_H
@@ -46,6 +49,7 @@ struct books_delivery {
 
 struct books {
     struct books_message *messages; /* by number, from 1 */
+    uint32_t *products;             /* confirmed, by what handlers publish: numbers behind those */
     size_t message_count;
     struct books_delivery *deliveries; /* by serial, from 1 */
     size_t delivery_room;

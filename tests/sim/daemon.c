@@ -4,8 +4,10 @@
 
 #include "daemon.h"
 
+#include <ackd/batch.h>
 #include <ackd/cancel.h>
 #include <ackd/offload.h>
+#include <ackd/publish.h>
 #include <ackd/task.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -22,7 +24,8 @@ enum {
     DAEMON_HEADER_MAX = 512,
     DAEMON_LIMIT_S = 3600,
     DAEMON_KILLED_MAX = 10000,
-    DAEMON_UNSENT_MS = 5
+    DAEMON_UNSENT_MS = 5,
+    DAEMON_BATCH_MAX = 64
 };
 
 /* There is one at a time: handlers have no other way to it. */
@@ -110,6 +113,7 @@ static void daemon_plan(struct daemon *daemon, struct daemon_message *message)
     message->nested = sim_chance(options->nested);
     message->orphaned = message->nested && sim_chance(options->orphaned);
     message->strange = sim_chance(options->strange);
+    message->publishes = sim_chance(options->publish);
 }
 
 static int daemon_child(void *arg)
@@ -165,6 +169,20 @@ static int daemon_offload(void)
     return code;
 }
 
+/* D13: what was published is confirmed when the call returns so. */
+static int daemon_publish(struct daemon *daemon, uint64_t number)
+{
+    const struct ackd_publication_header headers[] = {
+        {.name = FAKEQUEUE_NUMBER, .integer = (int64_t)(daemon->options.messages + number)},
+        {.name = NULL}};
+    const struct ackd_publication publication = {
+        .routing_key = "products", .body = {.data = "product", .size = 7}, .headers = headers};
+    uint32_t before = daemon->books.products[number];
+    ACKD_TRY(ackd_publish_message(&publication));
+    sim_that(daemon->books.products[number] > before);
+    return ACKD_OK;
+}
+
 static int daemon_stay(const struct daemon *daemon)
 {
     struct ackd_shield shield;
@@ -184,13 +202,18 @@ static int daemon_wait(struct daemon *daemon, struct daemon_message *message)
         ACKD_TRY(daemon_care_little());
     if (daemon->options.offloads)
         ACKD_TRY(daemon_offload());
+    if (message->publishes)
+        ACKD_TRY(daemon_publish(daemon, (uint64_t)(message - daemon->messages)));
     unsigned most = daemon->options.awaits == 0 ? 3 : daemon->options.awaits;
     for (uint64_t awaits = sim_between(0, most); awaits > 0; awaits--)
         ACKD_TRY(ackd_delay(sim_between(0, daemon->options.delay_max_ms)));
     return ACKD_OK;
 }
 
-static int daemon_return(struct daemon *daemon, struct daemon_message *message, uint64_t serial)
+/* @late: the time limit has passed. Beyond it a message is tried again, whatever is returned but
+ * success. */
+static int daemon_return(struct daemon *daemon, struct daemon_message *message, uint64_t serial,
+                         bool late)
 {
     if (message->failures_left > 0) {
         message->failures_left--;
@@ -203,8 +226,7 @@ static int daemon_return(struct daemon *daemon, struct daemon_message *message, 
         books_outcome(&daemon->books, serial, BOOKS_FAILED);
         return 7;
     }
-    /* Beyond its time limit a message is tried again, whatever is returned but success. */
-    bool late = ackd_time_left_ms() == 0 && message->plan != BOOKS_DONE;
+    late = late && message->plan != BOOKS_DONE;
     books_outcome(&daemon->books, serial, late ? BOOKS_FAILED : message->plan);
     if (message->plan == BOOKS_DEAD)
         return ackd_dead("for good");
@@ -218,31 +240,87 @@ static uint64_t daemon_header(const struct ackd_message *message, const char *na
     return (uint64_t)header.integer;
 }
 
-static int daemon_handle(const struct ackd_message *message, void *state)
+struct daemon_delivery {
+    uint64_t number;
+    uint64_t serial;
+};
+
+static struct daemon_delivery daemon_delivery(const struct daemon *daemon,
+                                              const struct ackd_message *message)
 {
-    struct daemon *daemon = daemon_now;
-    (void)state;
-    uint64_t number = daemon_header(message, "x-sim-number");
-    uint64_t serial = daemon_header(message, "x-sim-serial");
-    sim_that(number > 0 && number <= daemon->options.messages);
+    struct daemon_delivery delivery = {.number = daemon_header(message, FAKEQUEUE_NUMBER),
+                                       .serial = daemon_header(message, FAKEQUEUE_SERIAL)};
+    sim_that(delivery.number > 0 && delivery.number <= daemon->options.messages);
     struct ackd_bytes body = ackd_message_body(message);
-    daemon_check_body(number, body.data, body.size);
-    if (daemon->options.loops == 1 && !daemon->options.ids) /* else it may wait for an orphan */
-        sim_that(serial > daemon->last_serial);
-    daemon->last_serial = serial;
+    daemon_check_body(delivery.number, body.data, body.size);
+    return delivery;
+}
+
+/* D7: where the order is that of deliveries. */
+static void daemon_enter(struct daemon *daemon, const struct daemon_delivery *delivery)
+{
+    if (daemon->options.loops == 1)
+        sim_that(delivery->serial > daemon->last_serial);
+    daemon->last_serial = delivery->serial;
     daemon->running++;
     if (daemon->running > daemon->running_max)
         daemon->running_max = daemon->running;
     sim_that(daemon->running <= daemon->options.concurrency);
     sim_equal(daemon->started, daemon->options.loops);
-    int code = daemon_wait(daemon, &daemon->messages[number]);
-    daemon->running--;
-    daemon->handled++;
-    if (code == ACKD_OK)
-        return daemon_return(daemon, &daemon->messages[number], serial);
+}
+
+/* What became of one whose handler ended with @code before it could decide. */
+static void daemon_ended(struct daemon *daemon, uint64_t serial, int code)
+{
     bool late = ackd_cancel_reason() == ACKD_CANCEL_DEADLINE;
     books_outcome(&daemon->books, serial,
                   code == ACKD_CANCELED && !late ? BOOKS_CANCELED : BOOKS_FAILED);
+}
+
+static int daemon_handle(const struct ackd_message *message, void *state)
+{
+    struct daemon *daemon = daemon_now;
+    (void)state;
+    struct daemon_delivery delivery = daemon_delivery(daemon, message);
+    struct daemon_message *planned = &daemon->messages[delivery.number];
+    daemon_enter(daemon, &delivery);
+    int code = daemon_wait(daemon, planned);
+    daemon->running--;
+    daemon->handled++;
+    if (code == ACKD_OK)
+        return daemon_return(daemon, planned, delivery.serial, ackd_time_left_ms() == 0);
+    daemon_ended(daemon, delivery.serial, code);
+    return code;
+}
+
+/* The first message's plan is the batch's until all of it has waited; then each has its own. */
+static int daemon_handle_batch(const struct ackd_batch *batch, void *state)
+{
+    struct daemon *daemon = daemon_now;
+    size_t size = ackd_batch_size(batch);
+    struct daemon_delivery deliveries[DAEMON_BATCH_MAX];
+    (void)state;
+    sim_that(size > 0 && size <= daemon->options.batch);
+    for (size_t i = 0; i < size; i++) {
+        deliveries[i] = daemon_delivery(daemon, ackd_batch_message(batch, i));
+        sim_that(i == 0 || daemon->options.loops > 1 ||
+                 deliveries[i].serial > deliveries[i - 1].serial);
+    }
+    daemon_enter(daemon, &deliveries[0]);
+    int code = daemon_wait(daemon, &daemon->messages[deliveries[0].number]);
+    daemon->running--;
+    daemon->handled++;
+    for (size_t i = 0; i < size; i++) {
+        if (code != ACKD_OK) {
+            daemon_ended(daemon, deliveries[i].serial, code);
+            continue;
+        }
+        struct daemon_message *planned = &daemon->messages[deliveries[i].number];
+        int decision = daemon_return(daemon, planned, deliveries[i].serial, false);
+        if (decision == ACKD_OK && i % 2 == 0)
+            continue; /* what is returned stands for it */
+        sim_that(ackd_batch_mark(ackd_batch_message(batch, i), decision) == ACKD_OK);
+    }
     return code;
 }
 
@@ -273,7 +351,7 @@ static void daemon_happened(const struct fakebroker_event *event, void *arg)
 {
     struct daemon *daemon = arg;
     books_happened(event, &daemon->books);
-    if (event->fate == FAKEBROKER_STORED)
+    if (event->fate == FAKEBROKER_STORED && event->number <= daemon->options.messages)
         daemon_check_body(event->number, event->body.data, event->body.size);
     if (event->fate == FAKEBROKER_ACKED && daemon->stop_when_done && daemon->signals == 0 &&
         !timer_armed(&daemon->signal) && daemon->books.finished == daemon->options.messages)
@@ -305,6 +383,8 @@ static void daemon_configure(struct daemon *daemon)
         fputs(options->lines, out);
     if (options->timeout_ms > 0)
         fprintf(out, "    timeout: %ums\n", options->timeout_ms);
+    if (options->batch > 0)
+        fprintf(out, "    batch: {size: %u, wait: 20ms}\n", options->batch);
     if (options->buffer_kib > 0)
         fprintf(out, "    buffer: %uKiB\n    message-size: 64KiB\n", options->buffer_kib);
     fclose(out);
@@ -399,12 +479,21 @@ static void daemon_feed(struct timer *timer)
 
 static void daemon_begin_broker(struct daemon *daemon)
 {
-    const struct fakebroker_options options = {.heartbeat_s = 60};
+    const struct fakebroker_options options = {.heartbeat_s = 60,
+                                               .version = daemon->options.version};
+    char full[16];
+    snprintf(full, sizeof full, "%u", daemon->options.full);
+    /* A lost connection counts as well, and there are more of them than 4.x forgives by default. */
+    const struct fakebroker_argument quorum[] = {{"x-queue-type", "quorum"},
+                                                 {"x-delivery-limit", "1000"}};
+    const struct fakebroker_argument products[] = {{"x-max-length", full},
+                                                   {"x-overflow", "reject-publish"}};
     const struct fakebroker_observer observer = {.happened = daemon_happened, .arg = daemon};
     sim_broker_begin(&daemon->broker, &options);
     fakebroker_tick(daemon->broker.fake, sim_now_ns());
     fakebroker_observe(daemon->broker.fake, &observer);
-    fakebroker_declare(daemon->broker.fake, "work", NULL, 0);
+    fakebroker_declare(daemon->broker.fake, "work", quorum, daemon->options.quorum ? 2 : 0);
+    fakebroker_declare(daemon->broker.fake, "products", products, daemon->options.full > 0 ? 2 : 0);
     if (sim_chance(50))
         fakebroker_declare(daemon->broker.fake, "work.dead", NULL, 0);
     books_begin(&daemon->books, daemon->options.messages, "work.dead");
@@ -448,6 +537,7 @@ void daemon_begin(struct daemon *daemon, const struct daemon_options *options)
                                              .name = "sim",
                                              .start = daemon_start,
                                              .handle = daemon_handle,
+                                             .handle_batch = daemon_handle_batch,
                                              .stop = daemon_stop,
                                              .run = options->run,
                                              .run_failure = options->run_failure};

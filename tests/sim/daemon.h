@@ -36,19 +36,24 @@ struct daemon_options {
     int (*run)(void *state); /* beside the messages; may be NULL */
     enum ackd_service_failure run_failure;
     /* Of 100 messages so many... */
-    unsigned fail;     /* fail once or twice before they succeed */
-    unsigned dead;     /* are dead */
-    unsigned drop;     /* are dropped */
-    unsigned stubborn; /* do not look at cancellation */
-    unsigned nested;   /* spawn children */
-    unsigned orphaned; /* ... of which one fails */
-    unsigned strange;  /* return a positive number, once */
-    unsigned awaits;   /* of a handler, at most; 0: three */
-    unsigned fed;      /* messages are put one after the other, over so many ms */
-    bool careless;     /* each leaves behind a failure that nobody looks at, and keeps another */
-    bool ids;          /* messages have ids of their own */
-    const char *lines; /* further ones of the consumer, "    key: value\n"; NULL: none */
-    bool offloads;     /* each handler has a job for the CPU pool */
+    unsigned fail;       /* fail once or twice before they succeed */
+    unsigned dead;       /* are dead */
+    unsigned drop;       /* are dropped */
+    unsigned stubborn;   /* do not look at cancellation */
+    unsigned nested;     /* spawn children */
+    unsigned orphaned;   /* ... of which one fails */
+    unsigned strange;    /* return a positive number, once */
+    unsigned publish;    /* publish something */
+    unsigned batch;      /* messages of a batch at most; 0: there are none */
+    bool quorum;         /* the queue */
+    const char *version; /* of the broker; NULL: the default */
+    unsigned full;       /* so many products fit into their queue; 0: any number */
+    unsigned awaits;     /* of a handler, at most; 0: three */
+    unsigned fed;        /* messages are put one after the other, over so many ms */
+    bool careless;       /* each leaves behind a failure that nobody looks at, and keeps another */
+    bool ids;            /* messages have ids of their own */
+    const char *lines;   /* further ones of the consumer, "    key: value\n"; NULL: none */
+    bool offloads;       /* each handler has a job for the CPU pool */
 };
 
 struct daemon_message {
@@ -58,6 +63,7 @@ struct daemon_message {
     bool nested;
     bool orphaned;
     bool strange;
+    bool publishes;
 };
 
 struct daemon {

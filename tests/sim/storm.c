@@ -42,6 +42,8 @@ static void storm_draw_handler(struct daemon_options *options)
     options->orphaned = storm_draw(50, 1, 30);
     options->strange = storm_draw(30, 1, 5);
     options->offloads = sim_chance(10);
+    options->publish = storm_draw(30, 1, 30);
+    options->full = storm_draw(10, 1, 50);
     options->start_ms = storm_draw(20, 1, 3000);
     options->stop_ms = storm_draw(20, 1, 3000);
     options->unstarted = storm_draw(5, 1, 40);
@@ -64,6 +66,13 @@ static void storm_draw_options(struct daemon_options *options)
         options->body_max = 3000;
         options->buffer_kib = (unsigned)sim_between(64, 256);
     }
+    options->quorum = sim_chance(50);
+    options->version = sim_chance(50) ? "3.10.8" : "4.3.0";
+    if (sim_chance(15)) {
+        options->batch = (unsigned)sim_between(1, 20);
+        options->concurrency = (unsigned)sim_between(1, 10);
+        options->prefetch = 0;
+    }
     if (options->loops > options->concurrency)
         options->loops = options->concurrency;
     options->fed = (unsigned)sim_between(100, sim_chance(50) ? 2000 : 20000);
@@ -73,12 +82,15 @@ static void storm_describe(const struct daemon_options *options)
 {
     snprintf(storm.about, sizeof storm.about,
              "%u messages of at most %u bytes over %u ms, concurrency %u, prefetch %u, loops %u, "
-             "timeout %u ms, buffer %u KiB; delays to %u ms, of 100: fail %u, dead %u, drop %u, "
+             "timeout %u ms, buffer %u KiB, batch %u, publish %u into %u, %s %s; delays to %u ms, "
+             "of 100: "
+             "fail %u, dead %u, drop %u, "
              "nested %u; %u faults, %u stops and kills",
              options->messages, options->body_max, options->fed, options->concurrency,
              options->prefetch, options->loops, options->timeout_ms, options->buffer_kib,
-             options->delay_max_ms, options->fail, options->dead, options->drop, options->nested,
-             storm.chaos.faults, storm.lives);
+             options->batch, options->publish, options->full, options->version,
+             options->quorum ? "quorum" : "classic", options->delay_max_ms, options->fail,
+             options->dead, options->drop, options->nested, storm.chaos.faults, storm.lives);
 }
 
 /* The process is to be killed now, or stopped. */
@@ -102,6 +114,15 @@ static uint64_t storm_bound_ns(const struct daemon_options *options)
     uint64_t each_ms = (uint64_t)(options->awaits + 1) * options->delay_max_ms;
     uint64_t work_ms = 2 * options->messages * each_ms / options->concurrency;
     return STORM_CALM_S * NS_PER_S + work_ms * NS_PER_MS;
+}
+
+/* Somebody takes the products, once there is calm. */
+static void storm_step(struct daemon *daemon)
+{
+    if (daemon->options.full == 0 || storm.chaos.calm_ns == 0)
+        return;
+    while (fakebroker_drop_first(daemon->broker.fake, "products"))
+        ;
 }
 
 static bool storm_done(void)
@@ -135,6 +156,7 @@ void storm_run(uint64_t seed, struct storm_counts *ret_counts)
     storm_draw_options(&options);
     daemon_begin(daemon, &options);
     daemon->stop_when_done = true;
+    daemon->step = storm_step;
     storm.lives = storm_draw(60, 1, 4);
     timer_init(&storm.death, storm_death);
     unsigned faults = (unsigned)sim_between(STORM_FAULTS, STORM_FAULTS + 10);
