@@ -38,6 +38,8 @@ struct subscription {
     uint32_t tags;                 /* consumer tags used so far (B4) */
     bool epoch;                    /* opened() was called and lost() was not */
     bool stopping;
+    bool suspended;    /* the owner wants no deliveries */
+    uint16_t prefetch; /* of the last basic.qos */
     char tag[SUBSCRIPTION_TAG_SIZE];
 };
 
@@ -55,15 +57,19 @@ static const char *const subscription_state_names[] = {
 static const unsigned subscription_moves[] = {
     [SUBSCRIPTION_IDLE] = SUBSCRIPTION_ENDS | SUBSCRIPTION_BIT(OPENING),
     [SUBSCRIPTION_OPENING] = SUBSCRIPTION_ENDS | SUBSCRIPTION_BIT(CHECKING),
-    [SUBSCRIPTION_CHECKING] = SUBSCRIPTION_ENDS | SUBSCRIPTION_BIT(LIMITING),
+    [SUBSCRIPTION_CHECKING] =
+        SUBSCRIPTION_ENDS | SUBSCRIPTION_BIT(LIMITING) | SUBSCRIPTION_BIT(SUSPENDED),
     [SUBSCRIPTION_LIMITING] = SUBSCRIPTION_ENDS | SUBSCRIPTION_BIT(SUBSCRIBING),
     [SUBSCRIPTION_SUBSCRIBING] = SUBSCRIPTION_ENDS | SUBSCRIPTION_BIT(ACTIVE),
     [SUBSCRIPTION_ACTIVE] =
         SUBSCRIPTION_ENDS | SUBSCRIPTION_BIT(CANCELED) | SUBSCRIPTION_BIT(CANCELING),
-    [SUBSCRIPTION_CANCELED] =
-        SUBSCRIPTION_ENDS | SUBSCRIPTION_BIT(CHECKING) | SUBSCRIPTION_BIT(QUIET),
+    [SUBSCRIPTION_SUSPENDED] =
+        SUBSCRIPTION_ENDS | SUBSCRIPTION_BIT(LIMITING) | SUBSCRIPTION_BIT(QUIET),
+    [SUBSCRIPTION_CANCELED] = SUBSCRIPTION_ENDS | SUBSCRIPTION_BIT(CHECKING) |
+                              SUBSCRIPTION_BIT(SUSPENDED) | SUBSCRIPTION_BIT(QUIET),
     [SUBSCRIPTION_WAITING] = SUBSCRIPTION_ENDS | SUBSCRIPTION_BIT(OPENING),
-    [SUBSCRIPTION_CANCELING] = SUBSCRIPTION_ENDS | SUBSCRIPTION_BIT(QUIET),
+    [SUBSCRIPTION_CANCELING] = SUBSCRIPTION_ENDS | SUBSCRIPTION_BIT(QUIET) |
+                               SUBSCRIPTION_BIT(SUSPENDED) | SUBSCRIPTION_BIT(LIMITING),
     [SUBSCRIPTION_QUIET] = SUBSCRIPTION_ENDS,
     [SUBSCRIPTION_CLOSING] = SUBSCRIPTION_BIT(CLOSED),
     [SUBSCRIPTION_CLOSED] = 0,
@@ -205,8 +211,15 @@ static void subscription_check(struct subscription *subscription)
     subscription_step(subscription, SUBSCRIPTION_CHECKING, code);
 }
 
+/* Limit and subscribe, unless the owner wants nothing for now. */
 static void subscription_limit(struct subscription *subscription)
 {
+    if (subscription->suspended) {
+        timer_stop(&subscription->step);
+        subscription_move(subscription, SUBSCRIPTION_SUSPENDED);
+        return;
+    }
+    subscription->prefetch = subscription->options.prefetch;
     int code = channel_qos(subscription_connection(subscription), subscription->channel.number,
                            subscription->options.prefetch);
     subscription_step(subscription, SUBSCRIPTION_LIMITING, code);
@@ -223,6 +236,13 @@ static void subscription_subscribe(struct subscription *subscription)
     subscription_step(subscription, SUBSCRIPTION_SUBSCRIBING, code);
 }
 
+static void subscription_cancel(struct subscription *subscription)
+{
+    int code = channel_cancel(subscription_connection(subscription), subscription->channel.number,
+                              subscription->tag);
+    subscription_step(subscription, SUBSCRIPTION_CANCELING, code);
+}
+
 static void subscription_activate(struct subscription *subscription)
 {
     timer_stop(&subscription->step);
@@ -230,6 +250,9 @@ static void subscription_activate(struct subscription *subscription)
     subscription->active_ns = loop_now_ns(link_loop(subscription->channel.link));
     subscription->options.events->active(subscription->messages, subscription->consumers,
                                          subscription->options.arg);
+    if (subscription->state == SUBSCRIPTION_ACTIVE &&
+        (subscription->suspended || subscription->prefetch != subscription->options.prefetch))
+        subscription_cancel(subscription); /* it was said meanwhile */
 }
 
 /* The broker's basic.cancel: the queue may be gone, or only its process. */
@@ -271,7 +294,10 @@ static void subscription_answered(struct subscription *subscription,
     enum subscription_state state = subscription->state;
     if (state == SUBSCRIPTION_CANCELING && event->kind == CHANNEL_CANCEL_OK) {
         timer_stop(&subscription->step);
-        subscription_move(subscription, SUBSCRIPTION_QUIET);
+        if (subscription->stopping)
+            subscription_move(subscription, SUBSCRIPTION_QUIET);
+        else
+            subscription_limit(subscription);
         return;
     }
     if (state >= SUBSCRIPTION_OPENING && state <= SUBSCRIPTION_SUBSCRIBING &&
@@ -422,10 +448,11 @@ void subscription_stop(struct subscription *subscription)
         return;
     subscription->stopping = true;
     if (subscription->state == SUBSCRIPTION_ACTIVE) {
-        int code = channel_cancel(subscription_connection(subscription),
-                                  subscription->channel.number, subscription->tag);
-        subscription_step(subscription, SUBSCRIPTION_CANCELING, code);
-    } else if (subscription->state == SUBSCRIPTION_CANCELED) {
+        subscription_cancel(subscription);
+    } else if (subscription->state == SUBSCRIPTION_CANCELING) {
+        return; /* it goes on when that is answered */
+    } else if (subscription->state == SUBSCRIPTION_CANCELED ||
+               subscription->state == SUBSCRIPTION_SUSPENDED) {
         timer_stop(&subscription->step);
         subscription_move(subscription, SUBSCRIPTION_QUIET);
     } else if (subscription->channel.link == NULL) {
@@ -433,6 +460,35 @@ void subscription_stop(struct subscription *subscription)
     } else {
         subscription_begin_close(subscription);
     }
+}
+
+void subscription_suspend(struct subscription *subscription)
+{
+    subscription->suspended = true;
+    if (subscription->stopping)
+        return;
+    if (subscription->state == SUBSCRIPTION_ACTIVE)
+        subscription_cancel(subscription);
+    else if (subscription->state == SUBSCRIPTION_CANCELED)
+        subscription_limit(subscription);
+}
+
+void subscription_resume(struct subscription *subscription, uint16_t prefetch)
+{
+    ackd_assert(prefetch > 0); /* B2 */
+    subscription->suspended = false;
+    subscription->options.prefetch = prefetch;
+    if (subscription->state == SUBSCRIPTION_SUSPENDED && !subscription->stopping)
+        subscription_limit(subscription);
+}
+
+void subscription_change(struct subscription *subscription, uint16_t prefetch)
+{
+    ackd_assert(prefetch > 0); /* B2 */
+    subscription->options.prefetch = prefetch;
+    if (subscription->state == SUBSCRIPTION_ACTIVE && subscription->prefetch != prefetch &&
+        !subscription->stopping)
+        subscription_cancel(subscription);
 }
 
 void subscription_close(struct subscription *subscription)

@@ -3,7 +3,7 @@
  * subscription - one consumer's channel: opened, limited, subscribed as one transaction, and again
  * after whatever ended it.
  *
- *   B1  Until subscription_stop it is active, or on its way with a deadline armed, or waits with a
+ *   B1  Until subscription_stop it is active or suspended, or on its way with a deadline armed, or waits with a
  *       timer armed, or the link is down (and then K2 of the link holds).
  *
  *   B2  basic.qos precedes basic.consume on every channel; the prefetch is never 0.
@@ -63,6 +63,16 @@ void subscription_start(struct subscription *subscription);
 /* basic.cancel; deliveries may arrive until the state is QUIET or beyond, which comes in any case.
  */
 void subscription_stop(struct subscription *subscription);
+/*
+ * basic.cancel, and stay so, with a channel, until subscription_resume: also after the channel was
+ * lost. Deliveries may arrive until the state is neither ACTIVE nor CANCELING.
+ */
+void subscription_suspend(struct subscription *subscription);
+/* Subscribe again, with @prefetch; no effect but that if it is not suspended. */
+void subscription_resume(struct subscription *subscription, uint16_t prefetch);
+/* Have @prefetch hold from now on: where it is subscribed, by a subscription anew on the same
+ * channel, since RabbitMQ takes it for those that come after. Its deliveries stay valid. */
+void subscription_change(struct subscription *subscription, uint16_t prefetch);
 /* channel.close after all answers; when the state is CLOSED, the broker has processed them or is
  * gone. */
 void subscription_close(struct subscription *subscription);

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "host/dispatch.h"
+#include "host/gate.h"
 #include "host/host.h"
 #include "host/report.h"
 #include "host/settle.h"
@@ -43,6 +44,7 @@ static void consumer_opened(void *arg)
     struct consumer *consumer = arg;
     consumer->epochs++;
     ledger_renew(&consumer->ledger, consumer->epochs);
+    consumer->aged_tag = 0;
     if (consumer->epochs > 1)
         metric_add(&consumer->metrics, METRIC_channel_recoveries, 1);
 }
@@ -57,8 +59,8 @@ static void consumer_active(uint32_t messages, uint32_t consumers, void *arg)
     snprintf(text, sizeof text,
              "consuming from '%s': %" PRIu32 " messages ready, %" PRIu32
              " other consumers, concurrency %" PRIu32 ", prefetch %" PRIu32,
-             consumer->config->queue, messages, consumers, consumer->config->concurrency,
-             consumer->config->prefetch);
+             consumer->config->queue, messages, consumers, consumer->concurrency,
+             consumer->prefetch);
     consumer_log(consumer, ACKD_LOG_INFO, "consuming", text);
 }
 
@@ -301,6 +303,8 @@ int consumer_new(struct host *host, const struct config_consumer *config,
         return ackd_fail(ACKD_E_NOMEM, "consumer '%s'", config->name);
     consumer->host = host;
     consumer->config = config;
+    consumer->concurrency = config->concurrency;
+    consumer->prefetch = config->prefetch;
     consumer->start_again_ms = CONSUMER_START_AGAIN_FIRST_MS;
     list_init(&consumer->node);
     list_init(&consumer->dead_letter.node);
@@ -308,6 +312,7 @@ int consumer_new(struct host *host, const struct config_consumer *config,
     attempts_init(&consumer->attempts);
     orphan_init(consumer);
     timer_init(&consumer->start_again, consumer_start_again);
+    timer_init(&consumer->aging, dispatch_aged);
     for (int state = 0; state < JOB_STATE_COUNT; state++)
         list_init(&consumer->jobs[state]);
     *ret_consumer = consumer;
@@ -333,6 +338,7 @@ int consumer_place(struct consumer *consumer, struct broker *broker, struct runn
     static const struct channel_field quorum = CHANNEL_FIELD_TEXT("x-queue-type", "quorum");
     const struct config_consumer *config = consumer->config;
     consumer->broker = broker;
+    ACKD_TRY(gate_new(consumer, &consumer->gate));
     consumer->dead_letter_step = (struct topology_step){.kind = TOPOLOGY_HAVE_QUEUE,
                                                         .name = config->dead_letter,
                                                         .arguments = &quorum,
@@ -381,6 +387,8 @@ void consumer_free(struct consumer **consumer)
     ackd_assert(consumer_open_count(freed) == 0);
     declare_free(&freed->declare);
     timer_stop(&freed->start_again);
+    timer_stop(&freed->aging);
+    gate_free(&freed->gate);
     list_remove(&freed->node);
     list_remove(&freed->dead_letter.node); /* the topology outlives it, and may still hold it */
     subscription_free(&freed->subscription);
@@ -419,8 +427,9 @@ void consumer_move(struct consumer *consumer, struct job *job, enum job_state st
         [JOB_QUEUED] = 1U << JOB_RUNNING | 1U << JOB_PUBLISHING | 1U << JOB_SETTLED |
                        1U << JOB_PARKED | 1U << JOB_PAUSING | 1U << JOB_HELD,
         [JOB_HELD] = 1U << JOB_QUEUED | 1U << JOB_SETTLED,
-        [JOB_RUNNING] =
-            1U << JOB_PAUSING | 1U << JOB_PUBLISHING | 1U << JOB_SETTLED | 1U << JOB_ABANDONED,
+        [JOB_RESTING] = 1U << JOB_QUEUED | 1U << JOB_SETTLED,
+        [JOB_RUNNING] = 1U << JOB_RESTING | 1U << JOB_PAUSING | 1U << JOB_PUBLISHING |
+                        1U << JOB_SETTLED | 1U << JOB_ABANDONED,
         [JOB_PAUSING] = 1U << JOB_SETTLED,
         [JOB_PUBLISHING] = 1U << JOB_PAUSING | 1U << JOB_SETTLED,
         [JOB_PARKED] = 1U << JOB_SETTLED,
@@ -431,11 +440,21 @@ void consumer_move(struct consumer *consumer, struct job *job, enum job_state st
     list_append(&consumer->jobs[state], &job->node);
 }
 
+void consumer_set_prefetch(struct consumer *consumer, uint32_t prefetch)
+{
+    consumer->prefetch = prefetch;
+    if (consumer->paused == 0 && !consumer->stopping)
+        subscription_change(consumer->subscription,
+                            (uint16_t)gate_prefetch(consumer->gate, prefetch));
+}
+
 void consumer_forget(struct consumer *consumer, struct job *job)
 {
     ackd_assert(job->state != JOB_RUNNING);
     ackd_assert(list_empty(&job->entry.node)); /* the ledger has no more to do with it */
     timer_stop(&job->pause);
+    if (consumer->gate != NULL)
+        gate_forget(consumer->gate, job);
     broker_let_go(consumer->broker, job->delivery->body.size);
     metric_subtract(&consumer->metrics, METRIC_bytes_buffered, job->delivery->body.size);
     job_free(&job);

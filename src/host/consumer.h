@@ -22,6 +22,8 @@
 
 enum { CONSUMER_REASON_SIZE = 512 };
 
+struct gate;
+
 struct consumer {
     struct list node;
     struct host *host;
@@ -35,6 +37,12 @@ struct consumer {
     struct orphans orphans;
     struct list jobs[JOB_STATE_COUNT];
     uint32_t running;
+    uint32_t concurrency; /* as it is now; see control.h */
+    uint32_t prefetch;
+    struct timer aging; /* armed while messages wait */
+    uint64_t aged_tag;  /* up to this one they had come when it last fired */
+    struct gate *gate;  /* NULL: a free slot is all that a message needs */
+    unsigned paused;    /* a bit for each enum pause_cause that holds */
     uint32_t epochs;
     bool settled; /* the ledger has answers to send */
     struct station *stations;
@@ -75,6 +83,8 @@ void consumer_run_back(struct consumer *consumer, const struct station *station)
 size_t consumer_open_count(const struct consumer *consumer);
 /* U2: the one function that changes a job's state. */
 void consumer_move(struct consumer *consumer, struct job *job, enum job_state state);
+/* How many the broker may have under way from now on; takes effect without a new channel. */
+void consumer_set_prefetch(struct consumer *consumer, uint32_t prefetch);
 /* Let go of a job that needs no answer any more. */
 void consumer_forget(struct consumer *consumer, struct job *job);
 

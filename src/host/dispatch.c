@@ -10,7 +10,16 @@
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "host/gate.h"
+#include "host/host.h"
+#include "host/pause.h"
 #include "host/settle.h"
+
+enum {
+    /* Of consumer-timeout: a message that waits through two of these parts goes back, after a
+     * quarter at most. */
+    DISPATCH_AGES = 8
+};
 
 /* Too large to be kept: it stays unanswered, so that it is not lost, and says so. */
 static void dispatch_park(struct consumer *consumer, struct job *job)
@@ -61,13 +70,21 @@ void dispatch_delivery(struct consumer *consumer, struct delivery *delivery)
     }
     job->state = JOB_QUEUED;
     list_append(&consumer->jobs[JOB_QUEUED], &job->node);
-    if (consumer->stopping) {
+    if (consumer->paused != 0) {
         settle_answer(consumer, job, LEDGER_RELEASE);
-    } else if (delivery->poison != NULL) {
+        return;
+    }
+    if (delivery->poison != NULL) {
         dispatch_poison(consumer, job);
-    } else if (delivery->redelivered && !orphan_claim(consumer, job)) {
+        return;
+    }
+    if (delivery->redelivered) {
+        if (orphan_claim(consumer, job))
+            return;
         dispatch_count_attempt(consumer, job);
     }
+    if (consumer->gate != NULL && gate_add(consumer->gate, job, false) != ACKD_OK)
+        settle_answer(consumer, job, LEDGER_RELEASE);
 }
 
 void dispatch_queue(struct consumer *consumer, struct job *job)
@@ -76,6 +93,8 @@ void dispatch_queue(struct consumer *consumer, struct job *job)
     consumer_move(consumer, job, JOB_QUEUED);
     list_remove(&job->node);
     list_insert(&consumer->jobs[JOB_QUEUED], &job->node);
+    if (consumer->gate != NULL && gate_add(consumer->gate, job, true) != ACKD_OK)
+        settle_answer(consumer, job, LEDGER_RELEASE);
 }
 
 /* The loop with the fewest of this consumer's messages. */
@@ -89,13 +108,25 @@ struct station *dispatch_station(struct consumer *consumer)
     return least;
 }
 
-struct job *dispatch_take(struct consumer *consumer)
+/* The first in the queue, or the one that the gate lets pass. */
+static struct job *dispatch_next(struct consumer *consumer)
 {
     struct list *queued = &consumer->jobs[JOB_QUEUED];
-    if (consumer->stopping || consumer->running >= consumer->config->concurrency ||
-        list_empty(queued))
+    if (consumer->gate != NULL)
+        return gate_take(consumer->gate);
+    return list_empty(queued) ? NULL : LIST_ITEM(queued->next, job, node);
+}
+
+struct job *dispatch_take(struct consumer *consumer)
+{
+    if (consumer->paused != 0 || consumer->running >= consumer->concurrency) {
+        if (consumer->gate != NULL)
+            gate_withdraw(consumer->gate);
         return NULL;
-    struct job *job = LIST_ITEM(queued->next, job, node);
+    }
+    struct job *job = dispatch_next(consumer);
+    if (job == NULL)
+        return NULL;
     consumer_move(consumer, job, JOB_RUNNING);
     consumer->running++;
     metric_store(&consumer->metrics, METRIC_handlers_running, consumer->running);
@@ -108,14 +139,72 @@ void dispatch_give_back(struct consumer *consumer, struct job *job)
     ackd_assert(consumer->running > 0);
     consumer->running--;
     metric_store(&consumer->metrics, METRIC_handlers_running, consumer->running);
+    if (consumer->gate != NULL)
+        gate_give_back(consumer->gate, job);
+}
+
+/* Give back all that wait in @state, in order. */
+static void dispatch_give_up_state(struct consumer *consumer, enum job_state state)
+{
+    struct list *jobs = &consumer->jobs[state];
+    while (!list_empty(jobs)) {
+        struct job *job = LIST_ITEM(jobs->next, job, node);
+        timer_stop(&job->pause);
+        settle_answer(consumer, job, LEDGER_RELEASE);
+    }
+}
+
+void dispatch_give_up(struct consumer *consumer)
+{
+    dispatch_give_up_state(consumer, JOB_RESTING);
+    dispatch_give_up_state(consumer, JOB_QUEUED);
+    settle_pausing(consumer);
+}
+
+static void dispatch_arm_aging(struct consumer *consumer)
+{
+    struct loop *loop = consumer->host->loop;
+    uint64_t part_ms = consumer->config->consumer_timeout_ms / DISPATCH_AGES;
+    timer_start(loop_timers(loop), &consumer->aging, timer_after_ms(loop_now_ns(loop), part_ms));
+}
+
+/* All that had come when a part of the time was over, and still waits now that another is. */
+void dispatch_aged(struct timer *timer)
+{
+    struct consumer *consumer = LIST_ITEM(timer, consumer, aging);
+    struct list *queued = &consumer->jobs[JOB_QUEUED];
+    size_t count = 0;
+    while (!list_empty(queued)) {
+        struct job *job = LIST_ITEM(queued->next, job, node);
+        if (job->entry.tag > consumer->aged_tag)
+            break;
+        count++;
+        settle_answer(consumer, job, LEDGER_RELEASE);
+        if (gate_is_strict(consumer->gate))
+            pause_begin(consumer, PAUSE_ORDER, ""); /* G3 of gate */
+    }
+    consumer->aged_tag = consumer->ledger.last_tag;
+    if (count > 0) {
+        struct ackd_log_field fields[] = {ACKD_FIELD("consumer", consumer->config->name),
+                                          ACKD_FIELD_INT("messages", count)};
+        ackd_log_event(ACKD_LOG_WARNING, "unstarted", fields, 2,
+                       "%zu messages have waited for their start for up to a quarter of "
+                       "'consumer-timeout' and go back: lower 'prefetch', or let more run at once",
+                       count);
+    }
 }
 
 void dispatch_go_on(struct consumer *consumer)
 {
+    if (consumer->paused != 0)
+        pause_go_on(consumer);
     struct job *job;
     while ((job = dispatch_take(consumer)) != NULL) {
         job->station = dispatch_station(consumer);
         job->station->running++;
         runner_send(job->station->runner, &job->crossing);
     }
+    if (!timer_armed(&consumer->aging) && !list_empty(&consumer->jobs[JOB_QUEUED]) &&
+        consumer->config->consumer_timeout_ms > 0)
+        dispatch_arm_aging(consumer);
 }

@@ -13,7 +13,7 @@
 void dispatch_delivery(struct consumer *consumer, struct delivery *delivery);
 /* A message is to run after all: first of those that wait. */
 void dispatch_queue(struct consumer *consumer, struct job *job);
-/* Start what has a slot, in order. */
+/* Once per turn: start what may, in order; see to what has waited for too long. */
 void dispatch_go_on(struct consumer *consumer);
 
 /*
@@ -23,6 +23,10 @@ void dispatch_go_on(struct consumer *consumer);
 struct job *dispatch_take(struct consumer *consumer);
 /* What dispatch_take took for @job is free again: it has come back, or was never sent. */
 void dispatch_give_back(struct consumer *consumer, struct job *job);
+/* Nothing that waits here is to start: it goes back, in order. */
+void dispatch_give_up(struct consumer *consumer);
+/* The timer of what waits: a part of consumer-timeout is over. */
+void dispatch_aged(struct timer *timer);
 /* Where the next of its messages, or batches of messages, should run. */
 struct station *dispatch_station(struct consumer *consumer);
 

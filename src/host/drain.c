@@ -9,7 +9,9 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "host/dispatch.h"
 #include "host/host.h"
+#include "host/pause.h"
 #include "host/settle.h"
 #include "io/system.h"
 
@@ -237,18 +239,15 @@ void drain_init(struct drain *drain)
 static void drain_stop_consuming(struct consumer *consumer)
 {
     consumer->stopping = true;
+    consumer->paused |= 1U << PAUSE_STOP; /* for good */
     timer_stop(&consumer->start_again);
     if (consumer->declare != NULL)
         declare_stop(consumer->declare);
-    struct list *queued = &consumer->jobs[JOB_QUEUED];
+    timer_stop(&consumer->aging);
     if (consumer->subscription != NULL)
         subscription_stop(consumer->subscription);
-    while (!list_empty(queued)) {
-        struct job *job = LIST_ITEM(queued->next, job, node);
-        settle_answer(consumer, job, LEDGER_RELEASE);
-    }
+    dispatch_give_up(consumer);
     orphan_release(consumer);
-    settle_pausing(consumer);
 }
 
 void drain_begin(struct host *host)

@@ -33,6 +33,25 @@ struct loop *host_loop(const struct host *host)
     return host->loop;
 }
 
+struct limit *host_limit(struct host *host, const char *name)
+{
+    for (size_t i = 0; i < host->limit_count; i++) {
+        if (strcmp(host->limits[i].name, name) == 0)
+            return &host->limits[i];
+    }
+    return NULL;
+}
+
+struct consumer *host_consumer(struct host *host, const char *name)
+{
+    list_for_each (node, &host->consumers) {
+        struct consumer *consumer = LIST_ITEM(node, consumer, node);
+        if (strcmp(consumer->config->name, name) == 0)
+            return consumer;
+    }
+    return NULL;
+}
+
 struct random *host_random(struct host *host)
 {
     return &host->random;
@@ -110,11 +129,13 @@ static uint64_t host_turn(void *arg)
     struct host *host = arg;
     for (size_t i = 0; i < host->runner_count; i++)
         host_receive(host, i);
-    list_for_each (node, &host->consumers) {
-        struct consumer *consumer = LIST_ITEM(node, consumer, node);
-        dispatch_go_on(consumer);
-        settle_flush(consumer);
-    }
+    do {
+        host->again = false;
+        list_for_each (node, &host->consumers)
+            dispatch_go_on(LIST_ITEM(node, consumer, node));
+    } while (host->again);
+    list_for_each (node, &host->consumers)
+        settle_flush(LIST_ITEM(node, consumer, node));
     for (size_t i = 0; i < host->runner_count; i++)
         runner_flush(host->runners[i]);
     if (host->drain.stage != DRAIN_NOT)
@@ -292,6 +313,20 @@ static int host_place_consumers(struct host *host)
     return ACKD_OK;
 }
 
+static int host_make_limits(struct host *host)
+{
+    size_t count = 0;
+    const struct config_limit *limits = config_limits(host->config, &count);
+    host->limits = calloc(count + 1, sizeof *host->limits);
+    if (host->limits == NULL)
+        return ackd_fail(ACKD_E_NOMEM, "%zu limits", count);
+    for (size_t i = 0; i < count; i++)
+        limit_init(&host->limits[i], limits[i].name, (unsigned)i, limits[i].concurrency,
+                   limits[i].rate.count, limits[i].rate.per_ms);
+    host->limit_count = count;
+    return ACKD_OK;
+}
+
 static int host_make_consumers(struct host *host)
 {
     size_t count = 0;
@@ -337,6 +372,7 @@ static int host_set_up(struct host *host)
     plugin_sweep(config_cache_directory(host->config));
     ACKD_TRY(loop_new("ackd", &host->loop));
     loop_set_turn(host->loop, host_turn, host);
+    ACKD_TRY(host_make_limits(host));
     ACKD_TRY(host_make_consumers(host));
     ACKD_TRY(host_watch(host));
     ACKD_TRY(host_make_runners(host));
@@ -505,6 +541,7 @@ void host_free(struct host **host)
     for (size_t i = 0; i < freed->runner_count; i++)
         runner_free(&freed->runners[i]);
     watchdog_free(&freed->stalls);
+    free(freed->limits);
     free(freed->runners);
     free(freed->orders);
     loop_free(&freed->loop);

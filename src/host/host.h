@@ -16,6 +16,7 @@
 #include "host/drain.h"
 #include "io/loop.h"
 #include "io/system.h"
+#include "ledger/limit.h"
 
 /* As in sysexits.h. */
 enum {
@@ -42,6 +43,9 @@ struct host {
     struct random random;
     struct list brokers;
     struct list consumers;
+    struct limit *limits; /* the groups, in the order of the configuration */
+    size_t limit_count;
+    bool again; /* a place was given up this turn: look through the consumers once more */
     struct runner **runners;
     size_t runner_count;
     struct host_orders *orders; /* for each runner */
@@ -78,6 +82,9 @@ void host_order(struct host *host, size_t runner, struct order *order);
  * stop. */
 void host_report(struct host *host, size_t runner, bool forced);
 
+/* NULL: there is none of that name. */
+struct limit *host_limit(struct host *host, const char *name);
+struct consumer *host_consumer(struct host *host, const char *name);
 struct loop *host_loop(const struct host *host);
 struct random *host_random(struct host *host);
 

@@ -16,6 +16,7 @@
 #include "broker/publisher.h"
 #include "host/message.h"
 #include "ledger/identity.h"
+#include "ledger/lanes.h"
 #include "ledger/ledger.h"
 
 enum job_state {
@@ -60,11 +61,16 @@ struct job {
     struct consumer *consumer;
     struct delivery *delivery;
     struct ackd_message message;
-    struct timer pause;       /* while PAUSING */
+    struct timer pause;       /* while PAUSING or RESTING */
     struct job *orphan;       /* while HELD: the run of an equal message that it waits for */
     struct identity identity; /* once it is `identified` */
     bool identified;
     enum ledger_answer answer; /* after the pause */
+
+    struct lanes_entry lane; /* with a key: until its key is free */
+    uint64_t hold_until_ns;  /* strict: since it failed for the first time; 0: it did not */
+    uint32_t period;         /* of the kill switch, when it started */
+    bool gated;              /* it has a place in each group (G1 of gate) */
 
     struct station *station; /* where it runs */
     struct list running;     /* the runner's list */

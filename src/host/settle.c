@@ -13,7 +13,9 @@
 #include "base/log.h"
 #include "host/dead_letter.h"
 #include "host/dispatch.h"
+#include "host/gate.h"
 #include "host/host.h"
+#include "host/pause.h"
 #include "host/report.h"
 
 enum { SETTLE_PAUSE_MAX_MS = 5000, SETTLE_LINE_SIZE = 1024 };
@@ -35,6 +37,16 @@ static void settle_log(const struct job *job, enum ackd_log_level level, const c
     (void)log_context_use(before);
 }
 
+/* Its key is free now; where it goes back, what waits goes back behind it (G3 of gate). */
+static void settle_leave_gate(struct consumer *consumer, struct job *job, enum ledger_answer answer)
+{
+    if (answer != LEDGER_ACK && job->lane.out && !consumer->stopping &&
+        gate_is_strict(consumer->gate))
+        pause_begin(consumer, PAUSE_ORDER, "");
+    if (job->state != JOB_ABANDONED)
+        gate_forget(consumer->gate, job);
+}
+
 void settle_answer(struct consumer *consumer, struct job *job, enum ledger_answer answer)
 {
     int code = ledger_settle(&consumer->ledger, &job->entry, answer);
@@ -48,6 +60,8 @@ void settle_answer(struct consumer *consumer, struct job *job, enum ledger_answe
     }
     ackd_assert(code == ACKD_OK);
     consumer->settled = true;
+    if (consumer->gate != NULL)
+        settle_leave_gate(consumer, job, answer);
     if (answer == LEDGER_ACK && job->message.attempt > 1)
         attempts_done(&consumer->attempts, job_fingerprint(job));
     if (job->state != JOB_ABANDONED)
@@ -73,16 +87,6 @@ static void settle_later(struct consumer *consumer, struct job *job, enum ledger
     job->answer = answer;
     timer_init(&job->pause, settle_pause_over);
     timer_start(loop_timers(loop), &job->pause, timer_after_ms(loop_now_ns(loop), ms));
-}
-
-static void settle_retry(struct consumer *consumer, struct job *job)
-{
-    uint32_t failures = attempts_failed(&consumer->attempts, job_fingerprint(job));
-    uint64_t pause_ms = job->delay_ms != 0 ? job->delay_ms : attempts_pause_ms(failures);
-    if (pause_ms > SETTLE_PAUSE_MAX_MS)
-        pause_ms = SETTLE_PAUSE_MAX_MS;
-    settle_log(job, ACKD_LOG_WARNING, "retry", "failed, to be tried again", job->error, pause_ms);
-    settle_later(consumer, job, LEDGER_RETRY, pause_ms);
 }
 
 /* The copy is safe: now, and not before, the original is acknowledged (Z1). */
@@ -120,6 +124,34 @@ void settle_dead(struct consumer *consumer, struct job *job, const struct ackd_e
     }
     consumer_move(consumer, job, JOB_PUBLISHING);
     dead_letter_publish(letter);
+}
+
+/* Its key waits while it is tried again here; not for ever. */
+static void settle_hold(struct consumer *consumer, struct job *job, uint64_t pause_ms)
+{
+    if (gate_hold(consumer->gate, job, pause_ms)) {
+        metric_add(&consumer->metrics, METRIC_messages_held, 1);
+        settle_log(job, ACKD_LOG_WARNING, "retry", "failed, to be tried again while its key waits",
+                   job->error, pause_ms);
+        return;
+    }
+    settle_log(job, ACKD_LOG_ERROR, "dead", "failed for as long as its key may wait: it is dead",
+               job->error, 0);
+    settle_dead(consumer, job, job->error);
+}
+
+static void settle_retry(struct consumer *consumer, struct job *job)
+{
+    uint32_t failures = attempts_failed(&consumer->attempts, job_fingerprint(job));
+    uint64_t pause_ms = job->delay_ms != 0 ? job->delay_ms : attempts_pause_ms(failures);
+    if (pause_ms > SETTLE_PAUSE_MAX_MS)
+        pause_ms = SETTLE_PAUSE_MAX_MS;
+    if (gate_is_strict(consumer->gate) && consumer->paused == 0) {
+        settle_hold(consumer, job, pause_ms);
+        return;
+    }
+    settle_log(job, ACKD_LOG_WARNING, "retry", "failed, to be tried again", job->error, pause_ms);
+    settle_later(consumer, job, LEDGER_RETRY, pause_ms);
 }
 
 /* Given back, not counted as an attempt. Where we do not stop, it waits, so that it cannot spin. */
@@ -201,6 +233,8 @@ void settle_verdict(struct consumer *consumer, struct job *job)
     ackd_assert(job->station->running > 0);
     job->station->running--;
     dispatch_give_back(consumer, job);
+    if (consumer->gate != NULL)
+        gate_judge(consumer->gate, job);
     if (job->state == JOB_ABANDONED) {
         /* Answered for at the hard limit; its memory was needed until that answer is written. */
         settle_flush(consumer);
@@ -237,8 +271,8 @@ void settle_verdict(struct consumer *consumer, struct job *job)
 
 void settle_lost(struct consumer *consumer)
 {
-    static const enum job_state idle[] = {JOB_QUEUED, JOB_PAUSING, JOB_SETTLED, JOB_PARKED,
-                                          JOB_HELD};
+    static const enum job_state idle[] = {JOB_QUEUED,  JOB_RESTING, JOB_PAUSING,
+                                          JOB_SETTLED, JOB_PARKED,  JOB_HELD};
     ledger_abandon(&consumer->ledger);
     consumer->settled = false;
     orphan_lost(consumer);

@@ -39,7 +39,7 @@ struct kill_switch {
     uint64_t outcomes[KILL_SWITCH_OF_MAX / 64]; /* a bit each: it failed */
 };
 
-/* Trip when @percent of the last @of failed. @percent 0: never; @of from 1 to KILL_SWITCH_OF_MAX. */
+/* Trip when @percent of the last @of failed; 0: never. @of is from 1 to KILL_SWITCH_OF_MAX. */
 void kill_switch_init(struct kill_switch *kill_switch, uint32_t percent, uint32_t of,
                       uint64_t pause_ms);
 const char *kill_switch_state_name(enum kill_switch_state state);

@@ -214,6 +214,17 @@ int lanes_add(struct lanes *lanes, struct lanes_entry *entry, uint64_t key)
     return ACKD_OK;
 }
 
+int lanes_add_first(struct lanes *lanes, struct lanes_entry *entry, uint64_t key)
+{
+    struct lane *lane = NULL;
+    ACKD_TRY(lanes_find(lanes, key, &lane));
+    lanes_join(lanes, entry, lane);
+    list_remove(&entry->node);
+    list_insert(&lane->queue, &entry->node);
+    entry->number = 0; /* whatever is put back comes behind it */
+    return ACKD_OK;
+}
+
 void lanes_add_keyless(struct lanes *lanes, struct lanes_entry *entry)
 {
     lanes_join(lanes, entry, &lanes->keyless);

@@ -45,6 +45,8 @@ void lanes_free(struct lanes **lanes);
 
 /* Behind all others of @key. ACKD_E_NOMEM: it is not in. */
 ACKD_MUST_CHECK int lanes_add(struct lanes *lanes, struct lanes_entry *entry, uint64_t key);
+/* Before all others of @key. ACKD_E_NOMEM: it is not in. */
+ACKD_MUST_CHECK int lanes_add_first(struct lanes *lanes, struct lanes_entry *entry, uint64_t key);
 void lanes_add_keyless(struct lanes *lanes, struct lanes_entry *entry);
 
 /* Whether lanes_take would find one. */

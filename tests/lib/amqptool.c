@@ -222,6 +222,7 @@ struct publish {
     size_t body_size;     /* 0: as the template says; else padded to it */
     uint64_t first;       /* the first number */
     bool transient, confirm;
+    unsigned long keys;       /* header 'key': the number modulo this; 0: none */
     const char *id_prefix;    /* message-id; NULL: none */
     const char *content_type; /* NULL: application/json */
 };
@@ -253,8 +254,15 @@ static void put_content_header(struct bytes *out, const struct publish *publish,
                                size_t body_size)
 {
     static struct bytes payload;
-    bool with_headers = publish->headers.size > 0;
-    payload.size = 0;
+    static struct bytes headers;
+    bool with_headers = publish->headers.size > 0 || publish->keys > 0;
+    payload.size = headers.size = 0;
+    put(&headers, publish->headers.data, publish->headers.size);
+    if (publish->keys > 0) {
+        char key[32];
+        snprintf(key, sizeof key, "%llu", (unsigned long long)number % publish->keys);
+        put_entry(&headers, "key", key);
+    }
     put_number(&payload, 60, 2);
     put_number(&payload, 0, 2);
     put_number(&payload, body_size, 8);
@@ -265,7 +273,7 @@ static void put_content_header(struct bytes *out, const struct publish *publish,
                2);
     put_short_string(&payload, publish->content_type);
     if (with_headers)
-        put_long_string(&payload, publish->headers.data, publish->headers.size);
+        put_long_string(&payload, headers.data, headers.size);
     put_number(&payload, publish->transient ? 1 : 2, 1);
     if (publish->id_prefix != NULL) {
         char id[128];
@@ -394,6 +402,7 @@ static const char publish_help[] =
     "  -h N=V    a header                      -i TEXT  message-id: TEXT and the number\n"
     "  -x NAME   exchange                      -t TYPE  content-type\n"
     "  -c        wait for confirms             -e       transient, not persistent\n"
+    "  -k COUNT  a header 'key' of the number modulo COUNT\n"
     "  -N DEPTH  headers nested so deep        -L SIZE  one header of SIZE bytes";
 
 static bool publish_option(struct publish *publish, int option)
@@ -429,6 +438,9 @@ static bool publish_option(struct publish *publish, int option)
     case 'e':
         publish->transient = true;
         return true;
+    case 'k':
+        publish->keys = strtoul(optarg, NULL, 10);
+        return true;
     case 'N':
         put_nested(&publish->headers, (unsigned)strtoul(optarg, NULL, 10));
         return true;
@@ -448,7 +460,7 @@ static void do_publish(int argc, char **argv)
         .content_type = "application/json",
         .first = 1,
     };
-    for (int option; (option = getopt(argc, argv, "+b:f:n:s:h:i:x:t:ceN:L:")) != -1;)
+    for (int option; (option = getopt(argc, argv, "+b:f:n:s:h:i:x:t:cek:N:L:")) != -1;)
         if (!publish_option(&publish, option))
             die("usage: %s", publish_help);
     if (optind >= argc)

@@ -11,7 +11,9 @@
  *
  * ID is the message-id, or else the first number of the body. What a message is to do is in its
  * header 'do', and for all messages in the settings: fail, dead, drop, retry, stubborn (does not
- * end when cancelled), hog (holds the loop), overflow (its stack). Its header 'wait', in ms, stands for 'delay'.
+ * end when cancelled), hog (holds the loop), overflow (its stack), flaky (where 7
+ * divides ID, it fails twice), down (fails while there is a file FILE.down). Its header 'wait', in
+ * ms, stands for 'delay'.
  */
 #include <ackd/ackd.h>
 #include <fcntl.h>
@@ -104,7 +106,14 @@ static __attribute__((noinline)) unsigned sink(volatile unsigned char *above, un
     return depth == UINT_MAX ? here[0] : sink(here, depth + 1) + here[depth % sizeof here];
 }
 
-static int act(const struct ackd_message *message, const struct record *record)
+static bool is_down(const struct record *record)
+{
+    char path[1024];
+    snprintf(path, sizeof path, "%s.down", record->file);
+    return access(path, F_OK) == 0;
+}
+
+static int act(const struct ackd_message *message, const struct record *record, const char *id)
 {
     if (is_told(message, record, "overflow")) {
         volatile unsigned char top = 1;
@@ -122,6 +131,11 @@ static int act(const struct ackd_message *message, const struct record *record)
     ACKD_TRY(ackd_delay(wait_ms(message, record)));
     if (is_told(message, record, "fail"))
         return ackd_fail(ACKD_E_USER, "told to fail");
+    if (is_told(message, record, "flaky") && strtoul(id, NULL, 10) % 7 == 0 &&
+        ackd_message_attempt(message) < 3)
+        return ackd_fail(ACKD_E_USER, "flaky");
+    if (is_told(message, record, "down") && is_down(record))
+        return ackd_fail(ACKD_E_USER, "all is down");
     if (is_told(message, record, "dead"))
         return ackd_dead("told to die");
     if (is_told(message, record, "drop"))
@@ -158,7 +172,7 @@ static int handle(const struct ackd_message *message, void *state)
                  ackd_message_redelivered(message));
         record_line(record, line);
     }
-    int code = act(message, record);
+    int code = act(message, record, id);
     snprintf(line, sizeof line, "end %s %s\n", id, outcome(code));
     record_line(record, line);
     atomic_fetch_sub(&running, 1);

@@ -149,6 +149,25 @@ START_TEST(test_one_that_was_put_back_is_the_next_of_its_key)
 }
 END_TEST
 
+START_TEST(test_one_that_is_added_first_is_before_all_of_its_key)
+{
+    struct lanes *lanes = NULL;
+    struct item items[3];
+    ck_assert_int_eq(lanes_new(&lanes), ACKD_OK);
+    item_add(lanes, &items[0], 0);
+    item_add(lanes, &items[1], 0);
+    memset(&items[2], 0, sizeof items[2]);
+    list_init(&items[2].entry.node);
+    ck_assert_int_eq(lanes_add_first(lanes, &items[2].entry, 0), ACKD_OK);
+    static const int order[] = {2, 0, 1};
+    for (int i = 0; i < 3; i++) {
+        ck_assert_ptr_eq(item_take(lanes), &items[order[i]]);
+        lanes_done(lanes, &items[order[i]].entry);
+    }
+    lanes_free(&lanes);
+}
+END_TEST
+
 START_TEST(test_a_key_with_many_has_one_turn_as_the_others)
 {
     struct lanes *lanes = NULL;
@@ -338,6 +357,7 @@ Suite *test_suite(void)
     tcase_add_test(tc, test_a_group_takes_several_of_a_key_and_frees_it_at_its_end);
     tcase_add_test(tc, test_a_group_that_is_put_back_keeps_its_order);
     tcase_add_test(tc, test_one_that_was_put_back_is_the_next_of_its_key);
+    tcase_add_test(tc, test_one_that_is_added_first_is_before_all_of_its_key);
     tcase_add_test(tc, test_a_key_with_many_has_one_turn_as_the_others);
     tcase_add_test(tc, test_those_without_a_key_do_not_wait_for_one_another);
     tcase_add_test(tc, test_as_many_keys_as_there_are);
