@@ -73,8 +73,8 @@ struct ackd_publication {
 };
 
 /* Publish @body, persistent and with no other property, and wait for the confirm. */
-#define ackd_publish(exchange, routing_key, body) \
-    ackd_publish_at((exchange), (routing_key), (body), ACKD_HERE)
+#define ackd_publish(exchange, routing_key, ...) /* body */ \
+    ackd_publish_at((exchange), (routing_key), (__VA_ARGS__), ACKD_HERE)
 ACKD_API ACKD_SUSPENDS int ackd_publish_at(const char *exchange, const char *routing_key,
                                            struct ackd_bytes body, const char *file, int line,
                                            const char *function);
@@ -91,7 +91,7 @@ ACKD_API ACKD_SUSPENDS int ackd_publish_message_at(const struct ackd_publication
  * the broker hands those over without a queue, and ACKD_OK says that it took the reply, not that
  * anybody still waits for it. ACKD_E_INVAL where @message asks for no reply.
  */
-#define ackd_reply(message, body) ackd_reply_at((message), (body), ACKD_HERE)
+#define ackd_reply(message, ...) /* body */ ackd_reply_at((message), (__VA_ARGS__), ACKD_HERE)
 ACKD_API ACKD_SUSPENDS int ackd_reply_at(const struct ackd_message *message, struct ackd_bytes body,
                                          const char *file, int line, const char *function);
 

@@ -130,6 +130,38 @@ ACKD_API ACKD_MUST_CHECK int ackd_test_send_batch(struct ackd_test *test,
 /* As the host would: SHUTDOWN, PAUSE, CHANNEL_CLOSED, REQUESTED. */
 ACKD_API void ackd_test_cancel(struct ackd_test_delivery *delivery, enum ackd_cancel_reason reason);
 
+/*
+ * What was published, or asked for with ackd_request; absent properties are NULL, 0, or -1. All of
+ * it lives as long as the test.
+ */
+struct ackd_test_publication {
+    const char *exchange, *routing_key;
+    struct ackd_bytes body;
+    const char *content_type, *content_encoding, *correlation_id, *reply_to, *expiration, *id,
+        *type, *user_id, *app_id;
+    uint64_t timestamp_s;
+    int priority;
+    bool transient, optional;
+    bool request; /* its correlation_id is ackd's */
+    struct ackd_headers headers;
+    uint64_t at_ms; /* of the test's clock */
+};
+/* How many so far; and the one at @index, in the order of the calls, NULL beyond the last. */
+ACKD_API size_t ackd_test_publications(const struct ackd_test *test);
+ACKD_API const struct ackd_test_publication *ackd_test_publication(const struct ackd_test *test,
+                                                                   size_t index);
+
+/*
+ * What becomes of it: ACKD_OK, confirmed, and *ret_reply, which is copied, is the reply to a request;
+ * a failure, with which the call ends (ackd_fail gives it a text); ACKD_TEST_UNANSWERED: nothing
+ * comes, and the call ends with its time limit, or when it is cancelled. It must not wait.
+ */
+#define ACKD_TEST_UNANSWERED 1
+typedef int ackd_test_publish_fn(const struct ackd_test_publication *publication,
+                                 struct ackd_bytes *ret_reply, void *arg);
+/* From here on; NULL: all is confirmed, and no request is answered. */
+ACKD_API void ackd_test_on_publish(struct ackd_test *test, ackd_test_publish_fn *answer, void *arg);
+
 /* Run until nothing more can happen without time or the outside. The clock stays. */
 ACKD_API void ackd_test_settle(struct ackd_test *test);
 /* Move the clock on by @ms, through all that is due on the way; what is outside is not waited for.

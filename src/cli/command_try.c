@@ -22,13 +22,14 @@
 #include "cli/command.h"
 #include "cli/sample.h"
 #include "host/host.h"
+#include "host/publication.h"
 #include "host/report.h"
 #include "host/runner.h"
 #include "io/blocking.h"
 #include "io/system.h"
 #include "io/watchdog.h"
 
-enum { TRY_SETTINGS_MAX = 64, TRY_ITEMS_MAX = 64, TRY_FLIGHT_MAX = 4096 };
+enum { TRY_SETTINGS_MAX = 64, TRY_ITEMS_MAX = 64, TRY_FLIGHT_MAX = 4096, TRY_BODY_MAX = 200 };
 
 struct trial {
     /* What was asked for. */
@@ -63,7 +64,7 @@ struct trial {
     bool ending;   /* everything is done: stop() and quit are under way */
     bool canceled;
     int status;
-    uint64_t done, retried, dead, dropped, released;
+    uint64_t done, retried, dead, dropped, released, published;
 };
 
 static void try_print(const struct job *job, const char *verdict, const char *more)
@@ -257,12 +258,48 @@ static void try_hook_back(struct trial *trial)
     loop_stop(trial->loop);
 }
 
+/* As much of a body as is text, on one line. */
+static void try_print_body(struct ackd_bytes body)
+{
+    const unsigned char *at = body.data;
+    size_t size = body.size < TRY_BODY_MAX ? body.size : TRY_BODY_MAX;
+    for (size_t i = 0; i < size; i++)
+        putchar(at[i] < ' ' || at[i] == 0x7f ? '.' : at[i]);
+    printf("%s\n", size < body.size ? "..." : "");
+}
+
+/* What a handler publishes is shown, and counts as confirmed. Nobody is there who would reply. */
+static void try_publish(struct trial *trial, struct crossing *crossing)
+{
+    struct publication *publication = publication_of(crossing);
+    if (crossing->kind == CROSSING_WITHDRAW) {
+        runner_send(trial->runner, crossing);
+        runner_flush(trial->runner);
+        return;
+    }
+    const struct publisher_request *request = &publication->request;
+    if (publication->message != NULL)
+        printf("%" PRIu64 ": ", ackd_message_tag(publication->message));
+    printf("%s exchange '%s', routing key '%s', %zu bytes: ",
+           request->wants_reply ? "asks" : "publishes to", request->exchange, request->routing_key,
+           request->body.size);
+    try_print_body(request->body);
+    trial->published++;
+    int code = ACKD_OK;
+    if (request->wants_reply)
+        code = ackd_fail(ACKD_E_TIMEOUT, "no reply: 'ackd try' has no broker");
+    publication_answer(publication, code);
+    runner_flush(trial->runner);
+}
+
 static uint64_t try_turn(void *arg)
 {
     struct trial *trial = arg;
     struct crossing *crossing;
     while ((crossing = runner_receive(trial->runner)) != NULL) {
-        if (crossing->kind == CROSSING_JOB)
+        if (crossing->kind == CROSSING_PUBLISH || crossing->kind == CROSSING_WITHDRAW)
+            try_publish(trial, crossing);
+        else if (crossing->kind == CROSSING_JOB)
             try_verdict(trial, LIST_ITEM(crossing, job, crossing));
         else if (crossing->kind == CROSSING_RUN)
             try_run_back(trial);
@@ -309,6 +346,7 @@ static int try_set_up(struct trial *trial)
     trial->station = (struct station){.crossing = {CROSSING_START},
                                       .handler = plugin_consumer(trial->plugin),
                                       .consumer = "try",
+                                      .publishes = true,
                                       .timeout_ms = trial->timeout_ms};
     ACKD_TRY(plugin_state_new(trial->plugin, trial->settings, trial->setting_count, "-s",
                               &trial->station.state));
@@ -345,8 +383,9 @@ static void try_run(struct trial *trial)
     runner_flush(trial->runner);
     runner_join(trial->runner);
     printf("%" PRIu64 " messages: %" PRIu64 " done, %" PRIu64 " dead, %" PRIu64 " dropped, %" PRIu64
-           " given back; %" PRIu64 " retries\n",
-           trial->read, trial->done, trial->dead, trial->dropped, trial->released, trial->retried);
+           " given back; %" PRIu64 " retries; %" PRIu64 " published\n",
+           trial->read, trial->done, trial->dead, trial->dropped, trial->released, trial->retried,
+           trial->published);
 }
 
 /* One more value makes a list of it. */

@@ -72,10 +72,9 @@ static void publication_enter(struct publication_pool *pool, size_t size)
     pool->bytes += size;
 }
 
-static void publication_leave(struct publication_pool *pool, size_t size)
+/* Let in who waits, as far as there is room. */
+static void publication_serve(struct publication_pool *pool)
 {
-    pool->under_way--;
-    pool->bytes -= size;
     while (!list_empty(&pool->waiting)) {
         struct publication_waiter *first = LIST_ITEM(pool->waiting.next, publication_waiter, node);
         if (!publication_fits(pool, first->size))
@@ -84,6 +83,13 @@ static void publication_leave(struct publication_pool *pool, size_t size)
         publication_enter(pool, first->size);
         wait_finish(&first->wait, ACKD_OK);
     }
+}
+
+static void publication_leave(struct publication_pool *pool, size_t size)
+{
+    pool->under_way--;
+    pool->bytes -= size;
+    publication_serve(pool);
 }
 
 /* Let it be used again. */
@@ -310,20 +316,30 @@ static int publication_take_reply(const struct publication *publication, struct 
 }
 
 /* B2. */
+static bool publication_enter_now(const struct publication_call *call)
+{
+    struct publication_pool *pool = call->pool;
+    if (!list_empty(&pool->waiting) || !publication_fits(pool, call->size))
+        return false;
+    publication_enter(pool, call->size);
+    return true;
+}
+
 static int publication_wait_for_room(const struct publication_call *call)
 {
     struct publication_waiter waiter = {.size = call->size};
     struct publication_pool *pool = call->pool;
-    if (list_empty(&pool->waiting) && publication_fits(pool, call->size)) {
-        publication_enter(pool, call->size);
-        return ACKD_OK;
-    }
     wait_init(&waiter.wait, WAIT_PUBLISH, "room for it", call->file, call->line, call->function);
     list_init(&waiter.node);
     list_append(&pool->waiting, &waiter.node);
     int code = wait_park(&waiter.wait);
-    if (!wait_finished(&waiter.wait))
+    if (!wait_finished(&waiter.wait)) {
         list_remove(&waiter.node);
+        publication_serve(pool);
+    } else if (ackd_cancellation_requested()) {
+        publication_leave(pool, call->size); /* it was granted, and is not wanted any more */
+        code = ACKD_CANCELED;
+    }
     return code;
 }
 
@@ -365,6 +381,19 @@ static int publication_find_station(struct publication_call *call)
     return ACKD_OK;
 }
 
+/* It has entered. */
+static int publication_do(const struct publication_call *call)
+{
+    struct publication *publication = publication_take(call->pool, call->size);
+    if (publication == NULL) {
+        publication_leave(call->pool, call->size);
+        return ackd_fail_at(ACKD_E_NOMEM, call->file, call->line, call->function,
+                            "a message of %zu bytes", call->what->body.size);
+    }
+    publication_fill(publication, call);
+    return publication_await(publication, call);
+}
+
 static int publication_run(const struct ackd_publication *what, struct ackd_bytes *ret_reply,
                            const char *file, int line, const char *function)
 {
@@ -373,15 +402,16 @@ static int publication_run(const struct ackd_publication *what, struct ackd_byte
     ACKD_TRY(wait_check(file, line, function));
     ACKD_TRY(publication_find_station(&call));
     ACKD_TRY(publication_measure(&call));
-    ACKD_TRY(publication_wait_for_room(&call));
-    struct publication *publication = publication_take(call.pool, call.size);
-    if (publication == NULL) {
-        publication_leave(call.pool, call.size);
-        return ackd_fail_at(ACKD_E_NOMEM, file, line, function, "a message of %zu bytes",
-                            what->body.size);
-    }
-    publication_fill(publication, &call);
-    return publication_await(publication, &call);
+    if (publication_enter_now(&call))
+        return publication_do(&call);
+    /* The time that it waits for room counts. */
+    struct ackd_deadline deadline;
+    ackd_deadline_push_at(&deadline, what->timeout_ms == 0 ? PUBLISHER_WAIT_MS : what->timeout_ms,
+                          file, line, function);
+    int code = publication_wait_for_room(&call);
+    if (code == ACKD_OK)
+        code = publication_do(&call);
+    return ackd_deadline_pop(&deadline, code);
 }
 
 int ackd_publish_message_at(const struct ackd_publication *what, const char *file, int line,

@@ -21,6 +21,7 @@
 #include "host/report.h"
 #include "host/runner.h"
 #include "host/test_delivery.h"
+#include "host/test_outlet.h"
 #include "plugin/plugin.h"
 #include "task/refusal.h"
 
@@ -43,6 +44,7 @@ struct ackd_test {
     uint64_t start_ns, now_ns;
     uint64_t tags;
     struct list deliveries;
+    struct test_outlet outlet;
     struct list batches; /* idle ones: each is for as many messages as it was made for */
 };
 
@@ -81,6 +83,9 @@ static void test_take_back(struct ackd_test *test, struct crossing *crossing)
         for (struct job *job; (job = batch_take(batch)) != NULL;)
             test_end_delivery(test, job);
         list_append(&test->batches, &batch->node);
+    } else if (crossing->kind == CROSSING_PUBLISH || crossing->kind == CROSSING_WITHDRAW) {
+        test_outlet_receive(&test->outlet, test_scheduler(test), test->now_ns,
+                            ackd_test_now_ms(test), crossing);
     } else if (crossing == &test->order.crossing) {
         test->order_back = true;
     } else if (crossing == &test->station.run_crossing) {
@@ -234,6 +239,7 @@ static int test_set_up(struct ackd_test *test, const struct ackd_consumer *consu
     ACKD_TRY(runner_new(&options, &test->runner));
     test->station.handler = plugin_consumer(test->plugin);
     test->station.consumer = test->station.handler->name;
+    test->station.publishes = true;
     runner_place(test->runner, &test->station);
     ACKD_TRY(test_hook(test, CROSSING_START, "start()"));
     test->started = true;
@@ -253,6 +259,7 @@ int ackd_test_new(const struct ackd_consumer *consumer, const struct ackd_test_s
         return ackd_fail(ACKD_E_NOMEM, "a test");
     test->now_ns = test->start_ns = TEST_LONG_NS;
     list_init(&test->deliveries);
+    test_outlet_init(&test->outlet);
     list_init(&test->batches);
     list_init(&test->station.hook);
     int code = test_set_up(test, consumer, settings);
@@ -334,6 +341,7 @@ void ackd_test_free(struct ackd_test **test)
         plugin_state_free(freed->plugin, &freed->station.state);
     plugin_forget(&freed->plugin);
     runner_clear(&freed->station);
+    test_outlet_fini(&freed->outlet);
     free(freed);
 }
 
@@ -517,8 +525,11 @@ static void test_part_done(struct ackd_task *task, int code, const struct ackd_e
 int ackd_test_run_at(struct ackd_test *test, ackd_task_fn *fn, void *arg, const char *name)
 {
     struct test_part part = {.fn = fn, .arg = arg};
-    const struct scheduler_root root = {
-        .fn = test_part_run, .arg = &part, .name = name, .done = test_part_done};
+    const struct scheduler_root root = {.fn = test_part_run,
+                                        .arg = &part,
+                                        .name = name,
+                                        .owner = &test->station.detached,
+                                        .done = test_part_done};
     ACKD_TRY(scheduler_spawn(test_scheduler(test), &root, NULL));
     int code = test_run_until(test, &part.ended, name);
     if (code != ACKD_OK) {
@@ -534,4 +545,21 @@ size_t ackd_test_unobserved(const struct ackd_test *test)
     struct scheduler_counts counts;
     scheduler_counts(test_scheduler(test), &counts);
     return counts.unobserved;
+}
+
+size_t ackd_test_publications(const struct ackd_test *test)
+{
+    return test->outlet.count;
+}
+
+const struct ackd_test_publication *ackd_test_publication(const struct ackd_test *test,
+                                                          size_t index)
+{
+    return test_outlet_at(&test->outlet, index);
+}
+
+void ackd_test_on_publish(struct ackd_test *test, ackd_test_publish_fn *answer, void *arg)
+{
+    test->outlet.answer = answer;
+    test->outlet.arg = arg;
 }
