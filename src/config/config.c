@@ -433,6 +433,16 @@ uint32_t config_tasks_max(const struct config *config)
     return config->process.tasks_max;
 }
 
+uint32_t config_publishes_max(const struct config *config)
+{
+    return config->process.publishes_max;
+}
+
+uint64_t config_publish_buffer(const struct config *config)
+{
+    return config->process.publish_buffer;
+}
+
 bool config_unobserved_fails(const struct config *config)
 {
     return config->process.unobserved == 1;

@@ -182,6 +182,9 @@ uint32_t config_loops(const struct config *config);
 uint64_t config_stack_size(const struct config *config);
 int config_stack_guard(const struct config *config); /* 0 auto, 1 mprotect, 2 region */
 uint32_t config_tasks_max(const struct config *config);
+/* Of a loop, under way: their number, and their bytes. */
+uint32_t config_publishes_max(const struct config *config);
+uint64_t config_publish_buffer(const struct config *config);
 /* Whether failures that nobody looked at make the exit status one of failure. */
 bool config_unobserved_fails(const struct config *config);
 uint64_t config_buffer(const struct config *config);      /* bytes */

@@ -87,6 +87,8 @@ struct options_process {
     uint64_t stack_size;
     int stack_guard; /* index of the word */
     uint32_t tasks_max;
+    uint32_t publishes_max;
+    uint64_t publish_buffer;
     int unobserved;       /* 0 log, 1 fail */
     uint32_t cpu_threads; /* 0: twice the processors */
     uint32_t cpu_queue;

@@ -260,6 +260,8 @@ void drain_begin(struct host *host)
     if (drain->stage != DRAIN_NOT) {
         if (drain->stage == DRAIN_CANCELING)
             drain_force(host);
+        else if (drain->stage == DRAIN_HOOKS || drain->stage == DRAIN_FLUSHING)
+            drain_stop_publishing(host); /* all that can be waited for still */
         return;
     }
     uint64_t budget_ms = config_shutdown_ms(host->config);

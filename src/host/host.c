@@ -281,6 +281,8 @@ static int host_make_runners(struct host *host)
                                          .capacity = capacity,
                                          .stack_size = config_stack_size(host->config),
                                          .tasks_max = tasks_max,
+                                         .publishes_max = config_publishes_max(host->config),
+                                         .publish_bytes_max = config_publish_buffer(host->config),
                                          .seed = random_next(&host->random),
                                          .guard = guards[config_stack_guard(host->config)],
                                          .watchdog = host->stalls};
