@@ -22,6 +22,7 @@ enum {
     LINK_STABLE_MS = 10000, /* a connection that lived shorter does not reset the backoff */
     LINK_SEVERE_FIRST_MS = 5000,
     LINK_SEVERE_MAX_MS = 60000,
+    LINK_KNOCK_MAX_MS = 1500, /* where nobody listens: a try costs the broker nothing */
     LINK_WHO_SIZE = 256
 };
 
@@ -50,6 +51,7 @@ struct link {
     const struct closing *closing; /* of the last connection; NULL: the broker did not close it */
     struct backoff backoff;
     struct backoff severe_backoff;
+    struct backoff knock_backoff;
 };
 
 /* Which states may follow which (K1): a bit for each. */
@@ -179,14 +181,19 @@ static bool link_is_severe(const struct ackd_error *error)
     return false;
 }
 
+/* The system says that there is nobody: no host has taken our connection. */
+static bool link_knocked(const struct link *link)
+{
+    return link->state == LINK_CONNECTING && ackd_error_code(ackd_error_current()) == ACKD_E_OS;
+}
+
 /* How long to wait: not at all while hosts of this round are left. */
-static uint64_t link_wait_ms(struct link *link, bool severe)
+static uint64_t link_wait_ms(struct link *link, struct backoff *backoff)
 {
     link->tried++;
     if (link->tried < link->options.host_count)
         return 0;
     link->tried = 0;
-    struct backoff *backoff = severe ? &link->severe_backoff : &link->backoff;
     return backoff_next_ms(backoff, link->options.random);
 }
 
@@ -201,6 +208,11 @@ void link_fail(struct link *link)
         backoff_reset(&link->backoff);
         backoff_reset(&link->severe_backoff);
     }
+    struct backoff *backoff = severe               ? &link->severe_backoff
+                              : link_knocked(link) ? &link->knock_backoff
+                                                   : &link->backoff;
+    if (backoff != &link->knock_backoff)
+        backoff_reset(&link->knock_backoff);
     /* What the server is owed, a close-ok say, goes out if the kernel takes it now. */
     link_flush(link);
     bool closing = link->state == LINK_CLOSING;
@@ -209,7 +221,7 @@ void link_fail(struct link *link)
     link_tell_down(link);
     if (link->state != LINK_WAITING)
         return; /* it was closing, or a channel's down() closed it */
-    uint64_t wait_ms = link_wait_ms(link, severe);
+    uint64_t wait_ms = link_wait_ms(link, backoff);
     link_arm(link, &link->step, wait_ms);
     link->options.events->down(link, wait_ms, severe, link->options.arg);
 }
@@ -454,6 +466,10 @@ int link_new(const struct link_options *options, struct link **ret_link)
     timer_init(&link->join, link_join_due);
     backoff_init(&link->backoff, options->reconnect_first_ms, options->reconnect_max_ms);
     backoff_init(&link->severe_backoff, LINK_SEVERE_FIRST_MS, LINK_SEVERE_MAX_MS);
+    uint64_t knock_ms = options->reconnect_max_ms < LINK_KNOCK_MAX_MS ? options->reconnect_max_ms
+                                                                      : LINK_KNOCK_MAX_MS;
+    backoff_init(&link->knock_backoff, options->reconnect_first_ms,
+                 knock_ms > options->reconnect_first_ms ? knock_ms : options->reconnect_first_ms);
     link_shuffle(link);
     *ret_link = link;
     return ACKD_OK;

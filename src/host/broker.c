@@ -37,8 +37,10 @@ static void broker_up(struct link *link, void *arg)
     struct ackd_log_field fields[] = {ACKD_FIELD("broker", broker->config->name),
                                       ACKD_FIELD("link", broker_link_name(broker, link)),
                                       ACKD_FIELD("peer", link_peer(link))};
-    if (link == broker->consuming)
+    if (link == broker->consuming) {
         broker->was_up = broker->tried = true;
+        broker->attempts = 0;
+    }
     ackd_log_event(ACKD_LOG_INFO, "connected", fields, 3, "connected to %s at %s for %s",
                    link_server(link), link_peer(link), broker_link_name(broker, link));
 }
@@ -64,6 +66,18 @@ static void broker_fault(struct broker *broker)
     (void)error_give(reason);
 }
 
+/* A broker that is long away is told of at each try at first, and then twice a minute. */
+static bool broker_tells(struct broker *broker)
+{
+    uint64_t now_ns = loop_now_ns(host_loop(broker->host));
+    broker->attempts++;
+    if (broker->attempts > BROKER_ATTEMPTS_TOLD &&
+        now_ns - broker->told_ns < BROKER_TOLD_S * NS_PER_S)
+        return false;
+    broker->told_ns = now_ns;
+    return true;
+}
+
 static void broker_down(struct link *link, uint64_t retry_ms, bool severe, void *arg)
 {
     struct broker *broker = arg;
@@ -80,6 +94,8 @@ static void broker_down(struct link *link, uint64_t retry_ms, bool severe, void 
     enum ackd_log_level level = severe || fault ? ACKD_LOG_ERROR : ACKD_LOG_WARNING;
     /* One line for one outage: where both are down, the consuming one speaks. */
     if (link == broker->publishing && link_state(broker->consuming) != LINK_OPEN)
+        level = ACKD_LOG_DEBUG;
+    if (link == broker->consuming && !broker_tells(broker) && level == ACKD_LOG_WARNING)
         level = ACKD_LOG_DEBUG;
     ackd_log_event(level, "disconnected", fields, 3,
                    "no connection for %s: %s; next try in %" PRIu64 " ms%s",

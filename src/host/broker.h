@@ -18,7 +18,7 @@
 struct host;
 struct consumer;
 
-enum { BROKER_FAULTS = 3, BROKER_WHY_SIZE = 128 };
+enum { BROKER_FAULTS = 3, BROKER_WHY_SIZE = 128, BROKER_ATTEMPTS_TOLD = 8, BROKER_TOLD_S = 30 };
 
 struct broker {
     struct list node;
@@ -38,8 +38,10 @@ struct broker {
     uint64_t faults_ns[BROKER_FAULTS]; /* when it was last closed by a fault of ours; 0: never */
     char blocked[BROKER_WHY_SIZE];     /* why it takes no publishes; "": it does */
     struct metric_set metrics;         /* of the process, written by the broker thread */
-    bool was_up;                       /* the consuming link has been up */
-    bool tried;                        /* ... or a try has failed */
+    uint64_t told_ns;  /* when the log last told that it is down, of the consuming link */
+    unsigned attempts; /* of that link which failed since it was up */
+    bool was_up;       /* the consuming link has been up */
+    bool tried;        /* ... or a try has failed */
 };
 
 /*
