@@ -20,6 +20,7 @@
  *     backlog                          connections are taken by the kernel and left there
  *     refuse, listen                   nobody listens; somebody does again
  *     cut END                          all connections, now
+ *     recovered                        ms from the last 'listen' to the first delivery after it, or -
  *     seen WAY WHICH                   frames counted so far
  *     status                           accepted=N open=N up=BYTES down=BYTES
  *
@@ -67,6 +68,8 @@ static struct {
     uint16_t port, target;
     bool backlog;
     uint64_t accepted, bytes[2], chance;
+    uint64_t listened_us, recovered_us; /* 'listen' was asked for; the first delivery since */
+    uint64_t delivered;                 /* before 'listen' */
 } proxy;
 
 _Noreturn static void die(const char *what)
@@ -132,6 +135,19 @@ static void start_listening(void)
         getsockname(proxy.listener, (struct sockaddr *)&address, &size) != 0)
         die("listen");
     proxy.port = ntohs(address.sin_port);
+}
+
+static uint64_t deliveries(void)
+{
+    return proxy.rules[DOWN].methods[60][60];
+}
+
+static void listen_again(void)
+{
+    proxy.listened_us = now_us();
+    proxy.recovered_us = 0;
+    proxy.delivered = deliveries();
+    start_listening();
 }
 
 static void stop_listening(void)
@@ -419,6 +435,14 @@ static bool command(char **words, int fd)
         answer(fd, "%u\n", proxy.port);
         return true;
     }
+    if (strcmp(words[0], "recovered") == 0) {
+        if (proxy.recovered_us == 0)
+            answer(fd, "-\n");
+        else
+            answer(fd, "%llu\n",
+                   (unsigned long long)(proxy.recovered_us - proxy.listened_us) / 1000);
+        return true;
+    }
     if (strcmp(words[0], "status") == 0) {
         answer(fd, "accepted=%llu open=%zu up=%llu down=%llu\n", (unsigned long long)proxy.accepted,
                proxy.pair_count, (unsigned long long)proxy.bytes[UP],
@@ -432,7 +456,7 @@ static bool command(char **words, int fd)
     else if (strcmp(words[0], "refuse") == 0)
         stop_listening();
     else if (strcmp(words[0], "listen") == 0)
-        start_listening();
+        listen_again();
     else if (strcmp(words[0], "cut") == 0 && words[1] != NULL)
         cut_all(strcmp(words[1], "reset") == 0);
     else
@@ -490,6 +514,8 @@ static void turn(void)
         if (!pair_turn(proxy.pairs[i], &polls[2 + 2 * i], &reset))
             pair_end(i, reset);
     }
+    if (proxy.recovered_us == 0 && deliveries() > proxy.delivered)
+        proxy.recovered_us = now_us();
     if (polls[1].revents != 0)
         accept_all();
     if (polls[0].revents != 0)
