@@ -12,6 +12,7 @@
 
 #include "base/assert.h"
 #include "base/error.h"
+#include "broker/probe.h"
 
 enum {
     SUBSCRIPTION_STEP_MS = 20000,
@@ -40,6 +41,10 @@ struct subscription {
     bool stopping;
     bool suspended;    /* the owner wants no deliveries */
     uint16_t prefetch; /* of the last basic.qos */
+    bool asked;        /* a probe was sent and is not answered */
+    bool fed;          /* a message came since the last look */
+    struct probe probe;
+    uint64_t condemned; /* ever */
     char tag[SUBSCRIPTION_TAG_SIZE];
 };
 
@@ -91,6 +96,11 @@ const char *subscription_state_name(enum subscription_state state)
 enum subscription_state subscription_state(const struct subscription *subscription)
 {
     return subscription->state;
+}
+
+uint64_t subscription_condemned(const struct subscription *subscription)
+{
+    return subscription->condemned;
 }
 
 const struct closing *subscription_closing(const struct subscription *subscription)
@@ -153,6 +163,7 @@ static void subscription_lose(struct subscription *subscription)
 {
     timer_stop(&subscription->step);
     link_drop_number(&subscription->channel);
+    subscription->asked = false;
     uint64_t retry_ms = 0;
     if (subscription->stopping) {
         subscription_move(subscription, SUBSCRIPTION_CLOSED);
@@ -243,11 +254,69 @@ static void subscription_cancel(struct subscription *subscription)
     subscription_step(subscription, SUBSCRIPTION_CANCELING, code);
 }
 
+/* While it is active: look again whether it is alive (B6). */
+static void subscription_watch(struct subscription *subscription)
+{
+    if (subscription->options.probe_ms > 0)
+        subscription_arm(subscription, subscription->options.probe_ms);
+}
+
+static void subscription_probe(struct subscription *subscription)
+{
+    if (subscription->fed) {
+        subscription->fed = false;
+        probe_fed(&subscription->probe);
+        subscription_watch(subscription);
+        return;
+    }
+    int code =
+        channel_declare_queue(subscription_connection(subscription), subscription->channel.number,
+                              subscription->options.queue, CHANNEL_PASSIVE, NULL, 0);
+    if (code != ACKD_OK) {
+        subscription_abandon(subscription);
+        return;
+    }
+    subscription->asked = true;
+    subscription_arm(subscription, SUBSCRIPTION_STEP_MS);
+}
+
+static void subscription_probed(struct subscription *subscription,
+                                const struct connection_event *event)
+{
+    subscription->asked = false;
+    if (subscription->state != SUBSCRIPTION_ACTIVE)
+        return;
+    timer_stop(&subscription->step);
+    bool hungry = !subscription->fed && subscription->options.events->hungry != NULL &&
+                  subscription->options.events->hungry(subscription->options.arg);
+    switch (probe_answer(&subscription->probe, event->messages, event->consumers, hungry)) {
+    case PROBE_FINE:
+    case PROBE_DOUBT:
+        subscription_watch(subscription);
+        return;
+    case PROBE_FORGOTTEN:
+        (void)ackd_fail(ACKD_E_STALE, "the queue has no consumer any more: the broker has "
+                                      "forgotten the subscription");
+        break;
+    case PROBE_STARVED:
+        (void)ackd_fail(ACKD_E_STALE,
+                        "%u messages are ready in the queue and none is sent to this consumer, "
+                        "which would take some: the broker has forgotten it, or prefers others",
+                        event->messages);
+        break;
+    }
+    subscription->condemned++;
+    subscription_abandon(subscription);
+}
+
 static void subscription_activate(struct subscription *subscription)
 {
     timer_stop(&subscription->step);
     subscription_move(subscription, SUBSCRIPTION_ACTIVE);
-    subscription->active_ns = loop_now_ns(link_loop(subscription->channel.link));
+    subscription->active_ns = subscription_now_ns(subscription);
+    subscription->fed = false;
+    probe_renew(&subscription->probe);
+    subscription_watch(subscription);
     subscription->options.events->active(subscription->messages, subscription->consumers,
                                          subscription->options.arg);
     if (subscription->state == SUBSCRIPTION_ACTIVE &&
@@ -292,6 +361,10 @@ static void subscription_answered(struct subscription *subscription,
                                   const struct connection_event *event)
 {
     enum subscription_state state = subscription->state;
+    if (subscription->asked && event->kind == CHANNEL_DECLARE_OK) {
+        subscription_probed(subscription, event);
+        return;
+    }
     if (state == SUBSCRIPTION_CANCELING && event->kind == CHANNEL_CANCEL_OK) {
         timer_stop(&subscription->step);
         if (subscription->stopping)
@@ -321,7 +394,11 @@ static void subscription_event(struct link_channel *channel, const struct connec
 {
     struct subscription *subscription = LIST_ITEM(channel, subscription, channel);
     if (event->kind == CHANNEL_DELIVERY) {
-        subscription->options.events->delivery(event->delivery, subscription->options.arg);
+        subscription->fed = true;
+        if (strcmp(event->delivery->consumer_tag, subscription->tag) == 0)
+            subscription->options.events->delivery(event->delivery, subscription->options.arg);
+        else
+            subscription->options.events->stray(event->delivery, subscription->options.arg);
     } else if (event->kind == CHANNEL_CANCELED) {
         subscription_canceled(subscription);
     } else if (event->kind == CHANNEL_CLOSED) {
@@ -353,6 +430,7 @@ static void subscription_down(struct link_channel *channel)
     struct subscription *subscription = LIST_ITEM(channel, subscription, channel);
     timer_stop(&subscription->step);
     subscription->closing = NULL;
+    subscription->asked = false;
     if (subscription->state == SUBSCRIPTION_CLOSED)
         return;
     subscription_move(subscription,
@@ -370,6 +448,8 @@ static void subscription_step_over(struct timer *timer)
         subscription_open(subscription);
     } else if (subscription->state == SUBSCRIPTION_CANCELED) {
         subscription_check(subscription);
+    } else if (subscription->state == SUBSCRIPTION_ACTIVE && !subscription->asked) {
+        subscription_probe(subscription);
     } else if (link_paused(subscription->channel.link)) {
         subscription_arm(subscription, SUBSCRIPTION_STEP_MS); /* the answer may be there, unread */
     } else {
@@ -391,6 +471,7 @@ int subscription_new(const struct subscription_options *options,
     subscription->channel.down = subscription_down;
     subscription->channel.event = subscription_event;
     list_init(&subscription->channel.node);
+    probe_init(&subscription->probe);
     timer_init(&subscription->step, subscription_step_over);
     backoff_init(&subscription->backoff, SUBSCRIPTION_AGAIN_FIRST_MS, SUBSCRIPTION_AGAIN_MAX_MS);
     backoff_init(&subscription->slow_backoff, SUBSCRIPTION_SLOWLY_FIRST_MS,

@@ -16,6 +16,9 @@
  *
  *   B5  A step that is not answered in time closes its channel, so that a late answer finds
  *       nothing. While reading is paused it is not known to be late.
+ *
+ *   B6  An active one that is sent nothing is probed; one that is condemned (probe.h) ends its
+ *       channel, and subscribes on another.
  */
 #ifndef ACKD_BROKER_SUBSCRIPTION_H
 #define ACKD_BROKER_SUBSCRIPTION_H
@@ -35,6 +38,11 @@ struct subscription_events {
     void (*opened)(void *arg); /* a channel is open: tags start at 1 */
     void (*active)(uint32_t messages, uint32_t consumers, void *arg); /* consume-ok */
     void (*delivery)(struct delivery *delivery, void *arg);           /* the owner's from now on */
+    /* One for a consumer tag that is not, or not any more, of this subscription: the same. */
+    void (*stray)(struct delivery *delivery, void *arg);
+    /* Whether it would take more messages than it has, and the number of those that are ready in
+     * the queue says that there are some. */
+    bool (*hungry)(void *arg);
     /* The broker ended the subscription; the channel lives and may still settle. Again in
      * @retry_ms. */
     void (*canceled)(uint64_t retry_ms, void *arg);
@@ -49,6 +57,7 @@ struct subscription_options {
     const char *name; /* the consumer's, for tags */
     const char *queue;
     uint16_t prefetch;
+    uint64_t probe_ms;          /* of nothing coming, and the queue is asked; 0: never */
     struct channel_terms terms; /* its arguments are borrowed: they are sent at each subscribing */
     const struct subscription_events *events;
     void *arg;
@@ -84,6 +93,8 @@ ACKD_MUST_CHECK int subscription_nack(struct subscription *subscription, uint64_
 ACKD_MUST_CHECK int subscription_reject(struct subscription *subscription, uint64_t tag,
                                         bool requeue);
 
+/* How often one was condemned, ever. */
+uint64_t subscription_condemned(const struct subscription *subscription);
 /* How the broker closed the last channel; NULL: it did not. Also during lost(). */
 const struct closing *subscription_closing(const struct subscription *subscription);
 /* Do not subscribe again for @ms: call it when the link or the channel was lost. */

@@ -69,6 +69,19 @@ static void consumer_delivery(struct delivery *delivery, void *arg)
     dispatch_delivery(arg, delivery);
 }
 
+static void consumer_stray(struct delivery *delivery, void *arg)
+{
+    struct consumer *consumer = arg;
+    metric_add(&consumer->metrics, METRIC_messages_stray, 1);
+    dispatch_stray(consumer, delivery);
+}
+
+static bool consumer_hungry(void *arg)
+{
+    const struct consumer *consumer = arg;
+    return consumer->ledger.open < consumer->prefetch;
+}
+
 static void consumer_canceled(uint64_t retry_ms, void *arg)
 {
     struct consumer *consumer = arg;
@@ -107,6 +120,8 @@ static void consumer_lost(uint64_t retry_ms, void *arg)
     report_error_line(ackd_error_current(), text, sizeof text);
     consumer->tried = true;
     enum ackd_log_level level = consumer_count_close(consumer, more, sizeof more);
+    metric_store(&consumer->metrics, METRIC_subscriptions_condemned,
+                 subscription_condemned(consumer->subscription));
     settle_lost(consumer);
     if (consumer->stopping)
         return;
@@ -139,6 +154,8 @@ static const struct subscription_events consumer_events = {
     .opened = consumer_opened,
     .active = consumer_active,
     .delivery = consumer_delivery,
+    .stray = consumer_stray,
+    .hungry = consumer_hungry,
     .canceled = consumer_canceled,
     .lost = consumer_lost,
 };
@@ -366,10 +383,13 @@ int consumer_place(struct consumer *consumer, struct broker *broker, struct runn
                              consumer, &consumer->declare));
     consumer->priority =
         (struct channel_field)CHANNEL_FIELD_INTEGER("x-priority", config->priority);
+    /* Of a stream the broker counts all that it keeps as ready, and no consumers. */
+    bool stream = config->queue_type == CONFIG_QUEUE_STREAM;
     struct subscription_options options = {.link = broker->consuming,
                                            .name = config->name,
                                            .queue = config->queue,
                                            .prefetch = (uint16_t)config->prefetch,
+                                           .probe_ms = stream ? 0 : config->probe_ms,
                                            .terms = {.exclusive = config->exclusive,
                                                      .arguments = &consumer->priority,
                                                      .argument_count = config->priority > 0},

@@ -54,7 +54,8 @@ static void dispatch_count_attempt(const struct consumer *consumer, struct job *
     job->message.attempt = failures + 1;
 }
 
-void dispatch_delivery(struct consumer *consumer, struct delivery *delivery)
+/* Its job, QUEUED; NULL: its tag is not what it should be, and the connection has ended. */
+static struct job *dispatch_open(struct consumer *consumer, struct delivery *delivery)
 {
     struct job *job = job_init(delivery, consumer, consumer->config->name, consumer->config->queue);
     consumer->broker->last_active = consumer;
@@ -66,10 +67,25 @@ void dispatch_delivery(struct consumer *consumer, struct delivery *delivery)
         job->state = JOB_SETTLED;
         consumer_forget(consumer, job);
         link_fail(consumer->broker->consuming);
-        return;
+        return NULL;
     }
     job->state = JOB_QUEUED;
     list_append(&consumer->jobs[JOB_QUEUED], &job->node);
+    return job;
+}
+
+void dispatch_stray(struct consumer *consumer, struct delivery *delivery)
+{
+    struct job *job = dispatch_open(consumer, delivery);
+    if (job != NULL)
+        settle_answer(consumer, job, LEDGER_RELEASE);
+}
+
+void dispatch_delivery(struct consumer *consumer, struct delivery *delivery)
+{
+    struct job *job = dispatch_open(consumer, delivery);
+    if (job == NULL)
+        return;
     if (consumer->paused != 0) {
         settle_answer(consumer, job, LEDGER_RELEASE);
         return;
@@ -158,6 +174,7 @@ void dispatch_give_up(struct consumer *consumer)
 {
     dispatch_give_up_state(consumer, JOB_RESTING);
     dispatch_give_up_state(consumer, JOB_QUEUED);
+    orphan_release(consumer);
     settle_pausing(consumer);
 }
 

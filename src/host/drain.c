@@ -247,7 +247,6 @@ static void drain_stop_consuming(struct consumer *consumer)
     if (consumer->subscription != NULL)
         subscription_stop(consumer->subscription);
     dispatch_give_up(consumer);
-    orphan_release(consumer);
 }
 
 void drain_begin(struct host *host)

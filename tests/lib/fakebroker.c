@@ -170,6 +170,8 @@ static bool can_take(const struct fakelink_consumer *consumer)
         link->was_full = true;
         return false;
     }
+    if (consumer->starved)
+        return false;
     return consumer->prefetch == 0 || consumer->no_ack ||
            consumer->unacked < (uint64_t)consumer->prefetch + link->broker->more;
 }
@@ -582,6 +584,25 @@ void fakebroker_cancel(struct fakebroker *broker, const char *queue)
         fakelink_say(consumer->link, consumer->channel->number, AMQP_BASIC_CANCEL_METHOD, &cancel);
         fakelink_cancel(consumer);
     }
+}
+
+void fakebroker_forget(struct fakebroker *broker, const char *queue)
+{
+    struct fakequeue *forgotten = queue_of(broker, queue);
+    while (!list_empty(&forgotten->consumers))
+        fakelink_cancel(LIST_ITEM(forgotten->consumers.next, fakelink_consumer, in_queue));
+}
+
+void fakebroker_starve(struct fakebroker *broker, const char *queue)
+{
+    list_for_each (node, &queue_of(broker, queue)->consumers)
+        LIST_ITEM(node, fakelink_consumer, in_queue)->starved = true;
+}
+
+void fakebroker_stray(struct fakebroker *broker, const char *queue, uint16_t count)
+{
+    list_for_each (node, &queue_of(broker, queue)->consumers)
+        LIST_ITEM(node, fakelink_consumer, in_queue)->strays = count;
 }
 
 /* Call @visit for all that clients hold of @queue. */

@@ -180,6 +180,11 @@ void fakebroker_close_channel(struct fakebroker_link *link, uint16_t channel, ui
 void fakebroker_close_connection(struct fakebroker_link *link, uint16_t code, const char *text);
 /* basic.cancel to every consumer of the queue. What they hold stays with them. */
 void fakebroker_cancel(struct fakebroker *broker, const char *queue);
+/* The consumers that it has now are gone, and nobody is told; are counted, and sent nothing; are sent
+ * the next @count messages under another consumer's tag. */
+void fakebroker_forget(struct fakebroker *broker, const char *queue);
+void fakebroker_starve(struct fakebroker *broker, const char *queue);
+void fakebroker_stray(struct fakebroker *broker, const char *queue, uint16_t count);
 /* The process of a classic queue is killed: what its consumers hold is delivered once more on the
  * same channels, and the old tags are still accepted. */
 void fakebroker_kill_queue(struct fakebroker *broker, const char *queue);

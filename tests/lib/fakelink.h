@@ -17,7 +17,9 @@ struct fakelink_consumer {
     char *tag;
     uint64_t unacked;
     uint16_t prefetch; /* 0: any number */
+    uint16_t strays;   /* so many deliveries to come have another consumer tag */
     bool no_ack;
+    bool starved; /* is sent nothing */
 };
 
 /* A message that a client holds. */

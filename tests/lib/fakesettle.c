@@ -43,8 +43,10 @@ void fakelink_deliver(struct fakelink_consumer *consumer, struct fakequeue_messa
 {
     struct fakelink_channel *channel = consumer->channel;
     struct fakebroker *broker = consumer->link->broker;
+    bool stray = consumer->strays > 0;
+    consumer->strays -= stray;
     amqp_basic_deliver_t deliver = {
-        .consumer_tag = amqp_cstring_bytes(consumer->tag),
+        .consumer_tag = amqp_cstring_bytes(stray ? "another" : consumer->tag),
         .delivery_tag = ++channel->next_tag,
         .redelivered = message->redelivered,
         .exchange = amqp_cstring_bytes(message->exchange),

@@ -5,12 +5,39 @@
 #include "daemon.h"
 #include "main.h"
 
-enum { RECOVERY_SEEDS = 100, RECOVERY_APART_MS = 3000, RECOVERY_CANCEL_MS = 100 };
+enum {
+    RECOVERY_SEEDS = 100,
+    RECOVERY_APART_MS = 3000,
+    RECOVERY_CANCEL_MS = 100,
+    RECOVERY_PROBED_S = 60
+};
 
 static struct daemon daemon;
 static struct timer fault;
 static unsigned faults;     /* to come */
 static uint64_t orphans_ns; /* since when there are some */
+
+enum recovery_fault { RECOVERY_FORGET, RECOVERY_STARVE, RECOVERY_STRAY };
+static enum recovery_fault silent_fault;
+static uint64_t silent_ns; /* when it happened; 0: not yet */
+
+/* Something that the broker tells nobody of. */
+static void fail_silently(struct timer *timer)
+{
+    struct fakebroker *broker = sim_broker_fake(&daemon.broker);
+    if (fakebroker_consumers(broker, "work") == 0) {
+        sim_after_ns(timer, NS_PER_MS);
+        return;
+    }
+    silent_ns = sim_now_ns();
+    if (silent_fault == RECOVERY_FORGET)
+        fakebroker_forget(broker, "work");
+    else if (silent_fault == RECOVERY_STARVE)
+        fakebroker_starve(broker, "work");
+    else
+        fakebroker_stray(broker, "work", (uint16_t)sim_between(1, 30));
+    sim_broker_changed(&daemon.broker);
+}
 
 /* A channel, or the whole connection, is closed by the broker. */
 static void lose(struct timer *timer)
@@ -88,6 +115,93 @@ static void without_ids(uint64_t seed)
     end();
 }
 
+/* One silent fault in a stream of messages. */
+static void begin_silent(uint64_t seed, enum recovery_fault what)
+{
+    sim_begin(seed);
+    begin("    probe: 5s\n", 100);
+    timer_stop(&fault);
+    timer_init(&fault, fail_silently);
+    silent_fault = what;
+    silent_ns = 0;
+    sim_after_ns(&fault, sim_between(0, 200) * NS_PER_MS);
+}
+
+static void forget(uint64_t seed)
+{
+    begin_silent(seed, RECOVERY_FORGET);
+    end();
+    sim_that(silent_ns == 0 || daemon.signal_ns - silent_ns < RECOVERY_PROBED_S * NS_PER_S);
+}
+
+static void starve(uint64_t seed)
+{
+    begin_silent(seed, RECOVERY_STARVE);
+    end();
+    sim_that(silent_ns == 0 || daemon.signal_ns - silent_ns < RECOVERY_PROBED_S * NS_PER_S);
+}
+
+static void stray(uint64_t seed)
+{
+    begin_silent(seed, RECOVERY_STRAY);
+    end();
+}
+
+/* Nothing comes for long, and nothing is wrong. */
+static void idle(uint64_t seed)
+{
+    sim_begin(seed);
+    begin("    probe: 1s\n", 100);
+    timer_stop(&fault);
+    daemon.stop_when_done = false;
+    daemon_signal_after(&daemon, 600 * NS_PER_S);
+    end();
+    sim_equal(sim_logged("consuming"), 1);
+}
+
+/* Messages are on their way when it is stopped. */
+static void stop_while_delivered(uint64_t seed)
+{
+    sim_begin(seed);
+    begin(NULL, 100);
+    timer_stop(&fault);
+    daemon.stop_when_done = false;
+    daemon_signal_after(&daemon, sim_between(0, 1000) * NS_PER_MS);
+    sim_equal(daemon_run(&daemon), HOST_EXIT_OK);
+    sim_equal(fakebroker_unacked(daemon.broker.fake, "work"), 0);
+    daemon_end(&daemon);
+}
+
+START_TEST(promise_r10_a_subscription_that_is_forgotten_is_made_again)
+{
+    sim_each(RECOVERY_SEEDS, forget);
+}
+END_TEST
+
+START_TEST(promise_r10_a_subscription_that_is_sent_nothing_is_made_again)
+{
+    sim_each(RECOVERY_SEEDS, starve);
+}
+END_TEST
+
+START_TEST(promise_r10_an_idle_subscription_is_left_alone)
+{
+    sim_each(RECOVERY_SEEDS / 5, idle);
+}
+END_TEST
+
+START_TEST(promise_d8_messages_for_another_consumer_tag_go_back)
+{
+    sim_each(RECOVERY_SEEDS, stray);
+}
+END_TEST
+
+START_TEST(promise_d9_what_comes_after_the_cancel_goes_back)
+{
+    sim_each(RECOVERY_SEEDS, stop_while_delivered);
+}
+END_TEST
+
 START_TEST(promise_a3_results_of_a_lost_channel_are_not_sent)
 {
     sim_each(RECOVERY_SEEDS, without_ids);
@@ -114,6 +228,11 @@ Suite *test_suite(void)
     tcase_add_test(tcase, promise_a3_results_of_a_lost_channel_are_not_sent);
     tcase_add_test(tcase, what_has_ended_well_does_not_run_again);
     tcase_add_test(tcase, promise_r11_handlers_of_a_lost_channel_are_cancelled_if_so_configured);
+    tcase_add_test(tcase, promise_r10_a_subscription_that_is_forgotten_is_made_again);
+    tcase_add_test(tcase, promise_r10_a_subscription_that_is_sent_nothing_is_made_again);
+    tcase_add_test(tcase, promise_r10_an_idle_subscription_is_left_alone);
+    tcase_add_test(tcase, promise_d8_messages_for_another_consumer_tag_go_back);
+    tcase_add_test(tcase, promise_d9_what_comes_after_the_cancel_goes_back);
     suite_add_tcase(suite, tcase);
     return suite;
 }

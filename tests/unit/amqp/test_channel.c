@@ -383,7 +383,7 @@ START_TEST(test_numbers_come_again_when_all_have_been_used)
 }
 END_TEST
 
-START_TEST(test_nothing_is_sent_on_a_channel_that_is_not_open)
+START_TEST(promise_a5_nothing_is_sent_on_a_channel_that_is_not_open)
 {
     struct properties none = {.delivery_mode = -1, .priority = -1};
     struct ackd_bytes body = {.data = "", .size = 0};
@@ -426,7 +426,7 @@ Suite *test_suite(void)
     tcase_add_test(tc, test_headers_beyond_frame_max_are_not_published);
     tcase_add_test(tc, test_a_full_output_takes_all_or_nothing);
     tcase_add_test(tc, test_numbers_come_again_when_all_have_been_used);
-    tcase_add_test(tc, test_nothing_is_sent_on_a_channel_that_is_not_open);
+    tcase_add_test(tc, promise_a5_nothing_is_sent_on_a_channel_that_is_not_open);
     suite_add_tcase(suite, tc);
     return suite;
 }

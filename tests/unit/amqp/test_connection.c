@@ -183,7 +183,7 @@ START_TEST(test_answers_come_once_for_each_request)
 END_TEST
 
 /* N1, R6 */
-START_TEST(test_a_closed_channel_is_ignored_and_not_used_again)
+START_TEST(promise_r6_a_closed_channel_is_ignored_and_not_used_again)
 {
     begin();
     amqp_channel_close_t close = {.reply_code = 406,
@@ -264,7 +264,7 @@ START_TEST(test_the_server_closes_the_connection)
 }
 END_TEST
 
-START_TEST(test_while_our_close_waits_nothing_else_counts)
+START_TEST(promise_a5_while_our_close_waits_nothing_else_counts)
 {
     begin();
     ck_assert_int_eq(connection_close(server.connection, 200, "bye"), ACKD_OK);
@@ -379,10 +379,10 @@ Suite *test_suite(void)
     tcase_add_test(tc, test_methods_cut_anywhere_break_the_protocol);
     tcase_add_test(tc, test_a_deep_table_in_a_method_breaks_the_protocol);
     tcase_add_test(tc, test_answers_come_once_for_each_request);
-    tcase_add_test(tc, test_a_closed_channel_is_ignored_and_not_used_again);
+    tcase_add_test(tc, promise_r6_a_closed_channel_is_ignored_and_not_used_again);
     tcase_add_test(tc, test_a_channel_closed_by_us_can_be_opened_again);
     tcase_add_test(tc, test_the_server_closes_the_connection);
-    tcase_add_test(tc, test_while_our_close_waits_nothing_else_counts);
+    tcase_add_test(tc, promise_a5_while_our_close_waits_nothing_else_counts);
     tcase_add_test(tc, test_both_close_the_connection_at_once);
     tcase_add_test(tc, test_blocked_and_canceled_are_told);
     tcase_add_test(tc, test_frames_beyond_what_was_agreed_break_the_protocol);
