@@ -54,7 +54,6 @@ struct trial {
     struct order cancel, quit;
     struct delivery_pool *pool;
     struct signals *signals;
-    struct attempts failures;
     struct list waiting; /* jobs between two attempts */
     struct list due;     /* jobs whose pause is over */
     uint32_t running;
@@ -134,8 +133,7 @@ static void try_retry(struct trial *trial, struct job *job)
         try_end_job(trial, job, &trial->dead, "dead after its last attempt");
         return;
     }
-    uint64_t pause_ms =
-        job->delay_ms != 0 ? job->delay_ms : attempts_pause_ms(job->message.attempt);
+    uint64_t pause_ms = job->delay_ms != 0 ? job->delay_ms : retry_pause_ms(job->message.attempt);
     char more[64];
     snprintf(more, sizeof more, ", attempt %" PRIu32 " of %" PRIu32 ", again in %" PRIu64 " ms",
              job->message.attempt, trial->attempts, pause_ms);

@@ -157,7 +157,11 @@ struct config_consumer {
     struct config_rate rate;
     const struct config_limit *const *limits;
     size_t limit_count;
-    uint32_t kill_failures; /* percent; 0: no kill switch */
+    uint32_t delivery_limit; /* of the queue; 0: the broker's own */
+    uint32_t retry_attempts; /* in all */
+    uint32_t retry_factor;
+    uint64_t retry_first_ms, retry_max_ms; /* first is at most max */
+    uint32_t kill_failures;                /* percent; 0: no kill switch */
     uint32_t kill_of;
     uint64_t kill_pause_ms;
     struct config_declare declare;

@@ -19,7 +19,8 @@ enum {
     DERIVE_KEY_AHEAD = 8, /* times concurrency, for a prefetch that finds other keys */
     DERIVE_KEY_PREFETCH_MIN = 512,
     DERIVE_RATE_MS = 60000, /* of messages at the rate that are fetched ahead at most */
-    DERIVE_NAME_MAX = 255
+    DERIVE_NAME_MAX = 255,
+    DERIVE_DELAY_MAX = 11 /* bytes of a delay in a name, as 86399999ms */
 };
 
 /* Add "'KEY' in WHERE: " and the text to @findings, at the place of the option. */
@@ -341,6 +342,25 @@ uint32_t derive_prefetch(const struct config_consumer *consumer)
     return prefetch == 0 ? 1 : (uint32_t)prefetch;
 }
 
+/* The delay queues are named after the queue, and must be nothing else. */
+static void derive_retry(const struct derive *derive, const struct section *section,
+                         const struct config_consumer *consumer)
+{
+    static const char middle[] = ".retry.";
+    size_t length = strlen(consumer->queue);
+    if (consumer->retry_first_ms > consumer->retry_max_ms)
+        derive_say(derive->findings, section, OPTIONS_RETRY,
+                   section_node(section, OPTIONS_RETRY, "first") != NULL ? "first" : "max",
+                   "'first' is larger than 'max'");
+    if (length + strlen(middle) + DERIVE_DELAY_MAX > DERIVE_NAME_MAX)
+        derive_say(derive->findings, section, OPTIONS_CONSUMER, "queue",
+                   "with '%sDELAY' behind it, it is longer than %d bytes", middle, DERIVE_NAME_MAX);
+    if (strncmp(consumer->dead_letter, consumer->queue, length) == 0 &&
+        strncmp(consumer->dead_letter + length, middle, strlen(middle)) == 0)
+        derive_say(derive->findings, section, OPTIONS_CONSUMER, "dead-letter",
+                   "queues of this name are for messages that are tried again");
+}
+
 static void derive_numbers(const struct derive *derive, const struct section *section,
                            struct config_consumer *consumer)
 {
@@ -531,6 +551,8 @@ int derive_consumer(const struct derive *derive, struct section *section,
         ACKD_TRY(derive_handler(derive, section, consumer));
     if (consumer->queue != NULL)
         ACKD_TRY(derive_dead_letter(derive, section, consumer));
+    if (consumer->queue != NULL)
+        derive_retry(derive, section, consumer);
     *ret_consumer = *consumer;
     return ACKD_OK;
 }

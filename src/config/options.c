@@ -37,6 +37,7 @@
 #define OPTIONS_OF_LIMIT struct config_limit
 #define OPTIONS_OF_CONSUMER struct options_consumer
 #define OPTIONS_OF_BATCH struct options_consumer
+#define OPTIONS_OF_RETRY struct options_consumer
 #define OPTIONS_OF_KILL_SWITCH struct options_consumer
 #define OPTIONS_OF_DECLARE struct options_consumer
 #define OPTIONS_OF_BIND struct config_binding

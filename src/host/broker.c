@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "amqp/frame.h"
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -211,6 +212,7 @@ int broker_new(struct host *host, const struct config_broker *config, uint64_t h
     broker->host = host;
     broker->config = config;
     broker->held_max = held_max;
+    broker->any_author = config->user == NULL;
     list_init(&broker->node);
     int code = metric_register(&broker->metrics, "");
     if (code == ACKD_OK)
@@ -296,4 +298,29 @@ void broker_flush(struct broker *broker)
 {
     link_flush(broker->consuming);
     link_flush(broker->publishing);
+}
+
+const char *broker_user(const struct broker *broker)
+{
+    return broker->any_author ? NULL : broker->config->user;
+}
+
+void broker_distrust_user(struct broker *broker)
+{
+    if (broker->any_author)
+        return;
+    struct ackd_log_field fields[] = {ACKD_FIELD("broker", broker->config->name)};
+    broker->any_author = true;
+    ackd_log_event(
+        ACKD_LOG_NOTICE, "user-distrusted", fields, 1,
+        "the broker knows '%s' by another name: attempts are counted by headers that any "
+        "publisher could write",
+        broker->config->user);
+}
+
+size_t broker_publish_room(const struct broker *broker)
+{
+    const struct connection *connection = link_connection(broker->publishing);
+    uint32_t frame_max = connection == NULL ? 0 : connection_frame_max(connection);
+    return (frame_max == 0 ? FRAME_MAX_DEFAULT : frame_max) - FRAME_OVERHEAD;
 }

@@ -33,6 +33,7 @@ struct broker {
     struct topology *topology;
     uint64_t held;     /* bytes of bodies held now */
     uint64_t held_max; /* above it reading stops; below the half of it reading goes on */
+    bool any_author;   /* what ackd told itself cannot be told from what others wrote */
     bool draining;     /* no consumer takes more: what still comes must be read, to the answer */
     struct consumer *last_active;      /* whose message came last; NULL: none yet */
     uint64_t faults_ns[BROKER_FAULTS]; /* when it was last closed by a fault of ours; 0: never */
@@ -63,5 +64,14 @@ void broker_let_go(struct broker *broker, uint64_t size);
 /* Read on, whatever is held: answers to a cancel stand behind what is bounded by the prefetch. */
 void broker_drain(struct broker *broker);
 void broker_flush(struct broker *broker);
+/*
+ * The user that we publish as, where that is known for sure: others cannot name it as theirs. NULL
+ * where a certificate tells it, or where the broker knows us by another name.
+ */
+const char *broker_user(const struct broker *broker);
+/* The broker did not accept it as ours: it is not sent any more. */
+void broker_distrust_user(struct broker *broker);
+/* Bytes of properties and headers that a message may have; of the last connection's agreement. */
+size_t broker_publish_room(const struct broker *broker);
 
 #endif

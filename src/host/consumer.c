@@ -163,7 +163,7 @@ static const struct subscription_events consumer_events = {
 /* Subscribe when the handlers have started, and the queues are there. */
 static void consumer_subscribe(struct consumer *consumer)
 {
-    if (consumer->subscribed || consumer->stopping || !consumer->dead_letter_ready)
+    if (consumer->subscribed || consumer->stopping || !consumer->retry.ready)
         return;
     if (consumer->declare != NULL && !consumer->declared)
         return;
@@ -181,17 +181,17 @@ static void consumer_arm_start_again(struct consumer *consumer, uint64_t ms)
     timer_start(loop_timers(loop), &consumer->start_again, timer_after_ms(loop_now_ns(loop), ms));
 }
 
-static void consumer_dead_letter_done(struct topology_wish *wish, int code)
+static void consumer_retry_done(struct topology_wish *wish, int code)
 {
-    struct consumer *consumer = LIST_ITEM(wish, consumer, dead_letter);
+    struct consumer *consumer = LIST_ITEM(wish, consumer, retry.wish);
     if (code == ACKD_OK) {
-        consumer->dead_letter_ready = true;
+        consumer->retry.ready = true;
         consumer_subscribe(consumer);
         return;
     }
     if (consumer->stopping)
         return;
-    consumer_pause(consumer, "paused", "the dead-letter queue is not to be had");
+    consumer_pause(consumer, "paused", "the queues for messages that fail are not to be had");
     if (!timer_armed(&consumer->start_again))
         consumer_arm_start_again(consumer, CONSUMER_START_AGAIN_MAX_MS);
 }
@@ -238,8 +238,7 @@ static void consumer_start_again(struct timer *timer)
     struct consumer *consumer = LIST_ITEM(timer, consumer, start_again);
     if (consumer->stopping)
         return;
-    if (!consumer->dead_letter_ready && list_empty(&consumer->dead_letter.node))
-        topology_declare(consumer->broker->topology, &consumer->dead_letter);
+    retry_declare(consumer);
     if (consumer->stations_starting == 0)
         consumer_start_stations(consumer);
 }
@@ -324,9 +323,8 @@ int consumer_new(struct host *host, const struct config_consumer *config,
     consumer->prefetch = config->prefetch;
     consumer->start_again_ms = CONSUMER_START_AGAIN_FIRST_MS;
     list_init(&consumer->node);
-    list_init(&consumer->dead_letter.node);
+    list_init(&consumer->retry.wish.node);
     ledger_init(&consumer->ledger);
-    attempts_init(&consumer->attempts);
     orphan_init(consumer);
     timer_init(&consumer->start_again, consumer_start_again);
     timer_init(&consumer->aging, dispatch_aged);
@@ -352,17 +350,10 @@ int consumer_new(struct host *host, const struct config_consumer *config,
 int consumer_place(struct consumer *consumer, struct broker *broker, struct runner **runners,
                    size_t count)
 {
-    static const struct channel_field quorum = CHANNEL_FIELD_TEXT("x-queue-type", "quorum");
     const struct config_consumer *config = consumer->config;
     consumer->broker = broker;
     ACKD_TRY(gate_new(consumer, &consumer->gate));
-    consumer->dead_letter_step = (struct topology_step){.kind = TOPOLOGY_HAVE_QUEUE,
-                                                        .name = config->dead_letter,
-                                                        .arguments = &quorum,
-                                                        .argument_count = 1};
-    consumer->dead_letter.steps = &consumer->dead_letter_step;
-    consumer->dead_letter.count = 1;
-    consumer->dead_letter.done = consumer_dead_letter_done;
+    ACKD_TRY(retry_init(&consumer->retry, config, consumer_retry_done));
     consumer->stations = calloc(count, sizeof *consumer->stations);
     if (consumer->stations == NULL)
         return ackd_fail(ACKD_E_NOMEM, "consumer '%s'", config->name);
@@ -410,7 +401,7 @@ void consumer_free(struct consumer **consumer)
     timer_stop(&freed->aging);
     gate_free(&freed->gate);
     list_remove(&freed->node);
-    list_remove(&freed->dead_letter.node); /* the topology outlives it, and may still hold it */
+    retry_fini(&freed->retry);
     subscription_free(&freed->subscription);
     for (size_t i = 0; i < freed->station_count; i++) {
         runner_clear(&freed->stations[i]);
@@ -426,7 +417,7 @@ void consumer_start(struct consumer *consumer)
 {
     if (consumer->declare != NULL)
         declare_start(consumer->declare);
-    topology_declare(consumer->broker->topology, &consumer->dead_letter);
+    retry_declare(consumer);
     consumer_start_stations(consumer);
 }
 
@@ -446,11 +437,11 @@ void consumer_move(struct consumer *consumer, struct job *job, enum job_state st
     static const unsigned moves[JOB_STATE_COUNT] = {
         [JOB_QUEUED] = 1U << JOB_RUNNING | 1U << JOB_PUBLISHING | 1U << JOB_SETTLED |
                        1U << JOB_PARKED | 1U << JOB_PAUSING | 1U << JOB_HELD,
-        [JOB_HELD] = 1U << JOB_QUEUED | 1U << JOB_SETTLED,
-        [JOB_RESTING] = 1U << JOB_QUEUED | 1U << JOB_SETTLED,
+        [JOB_HELD] = 1U << JOB_QUEUED | 1U << JOB_PUBLISHING | 1U << JOB_SETTLED,
+        [JOB_RESTING] = 1U << JOB_QUEUED | 1U << JOB_PUBLISHING | 1U << JOB_SETTLED,
         [JOB_RUNNING] = 1U << JOB_RESTING | 1U << JOB_PAUSING | 1U << JOB_PUBLISHING |
                         1U << JOB_SETTLED | 1U << JOB_ABANDONED,
-        [JOB_PAUSING] = 1U << JOB_SETTLED,
+        [JOB_PAUSING] = 1U << JOB_PUBLISHING | 1U << JOB_SETTLED,
         [JOB_PUBLISHING] = 1U << JOB_PAUSING | 1U << JOB_SETTLED,
         [JOB_PARKED] = 1U << JOB_SETTLED,
     };

@@ -15,8 +15,8 @@
 #include "host/declare.h"
 #include "host/job.h"
 #include "host/orphan.h"
+#include "host/retry.h"
 #include "host/runner.h"
-#include "ledger/attempts.h"
 #include "ledger/ledger.h"
 #include "plugin/plugin.h"
 
@@ -33,7 +33,6 @@ struct consumer {
     struct subscription *subscription;
     struct channel_field priority; /* the subscription's argument */
     struct ledger ledger;
-    struct attempts attempts;
     struct orphans orphans;
     struct list jobs[JOB_STATE_COUNT];
     uint32_t running;
@@ -50,9 +49,7 @@ struct consumer {
     size_t stations_starting; /* whose start() has not come back */
     struct timer start_again; /* after start() failed */
     uint64_t start_again_ms;
-    struct topology_wish dead_letter; /* the queue, and whether it is there */
-    struct topology_step dead_letter_step;
-    bool dead_letter_ready;
+    struct retry retry;
     struct declare *declare; /* NULL: the queue is only looked for */
     bool declared;
     bool subscribed; /* subscription_start was called */
@@ -72,7 +69,7 @@ ACKD_MUST_CHECK int consumer_place(struct consumer *consumer, struct broker *bro
 /* Do not consume for @ms, because of the current error; told in the log. The channel must be lost,
  * or about to be. */
 void consumer_isolate(struct consumer *consumer, uint64_t ms);
-/* Begin: start() on each loop, the dead-letter queue, then the subscription. */
+/* Begin: start() on each loop, the queues for what fails, then the subscription. */
 void consumer_start(struct consumer *consumer);
 /* A station came back from start() or stop(), or from the end of what it runs beside. */
 void consumer_station_back(struct consumer *consumer, struct station *station);

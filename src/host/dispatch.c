@@ -44,14 +44,16 @@ static void dispatch_poison(struct consumer *consumer, struct job *job)
     }
     (void)ackd_fail(ACKD_E_POISON, "%s", job->delivery->poison);
     const struct ackd_error *error = error_take();
-    settle_dead(consumer, job, error);
+    retry_dead(consumer, job, error);
     ackd_error_unref(error);
 }
 
-static void dispatch_count_attempt(const struct consumer *consumer, struct job *job)
+/* Whether it may have failed before. Most come for the first time, and have no author. */
+static inline bool dispatch_has_past(const struct consumer *consumer,
+                                     const struct delivery *delivery)
 {
-    uint32_t failures = attempts_count(&consumer->attempts, job_fingerprint(job));
-    job->message.attempt = failures + 1;
+    return delivery->redelivered || delivery->properties.user_id != NULL ||
+           consumer->broker->any_author;
 }
 
 /* Its job, QUEUED; NULL: its tag is not what it should be, and the connection has ended. */
@@ -87,30 +89,28 @@ void dispatch_delivery(struct consumer *consumer, struct delivery *delivery)
     if (job == NULL)
         return;
     if (consumer->paused != 0) {
-        settle_answer(consumer, job, LEDGER_RELEASE);
+        retry_give_back(consumer, job);
         return;
     }
     if (delivery->poison != NULL) {
         dispatch_poison(consumer, job);
         return;
     }
-    if (delivery->redelivered) {
-        if (orphan_claim(consumer, job))
-            return;
-        dispatch_count_attempt(consumer, job);
-    }
+    if (dispatch_has_past(consumer, delivery) && retry_arrived(consumer, job))
+        return;
+    if (delivery->redelivered && orphan_claim(consumer, job))
+        return;
     if (consumer->gate != NULL && gate_add(consumer->gate, job, false) != ACKD_OK)
-        settle_answer(consumer, job, LEDGER_RELEASE);
+        retry_give_back(consumer, job);
 }
 
 void dispatch_queue(struct consumer *consumer, struct job *job)
 {
-    dispatch_count_attempt(consumer, job);
     consumer_move(consumer, job, JOB_QUEUED);
     list_remove(&job->node);
     list_insert(&consumer->jobs[JOB_QUEUED], &job->node);
     if (consumer->gate != NULL && gate_add(consumer->gate, job, true) != ACKD_OK)
-        settle_answer(consumer, job, LEDGER_RELEASE);
+        retry_give_back(consumer, job);
 }
 
 /* The loop with the fewest of this consumer's messages. */
@@ -166,7 +166,7 @@ static void dispatch_give_up_state(struct consumer *consumer, enum job_state sta
     while (!list_empty(jobs)) {
         struct job *job = LIST_ITEM(jobs->next, job, node);
         timer_stop(&job->pause);
-        settle_answer(consumer, job, LEDGER_RELEASE);
+        retry_give_back(consumer, job);
     }
 }
 
@@ -196,7 +196,7 @@ void dispatch_aged(struct timer *timer)
         if (job->entry.tag > consumer->aged_tag)
             break;
         count++;
-        settle_answer(consumer, job, LEDGER_RELEASE);
+        retry_give_back(consumer, job);
         if (gate_is_strict(consumer->gate))
             pause_begin(consumer, PAUSE_ORDER, ""); /* G3 of gate */
     }

@@ -409,7 +409,8 @@ static void host_log_summary(const struct host *host)
     static const enum metric shown[] = {
         METRIC_messages_delivered, METRIC_messages_acked,    METRIC_messages_retried,
         METRIC_messages_dead,      METRIC_messages_dropped,  METRIC_messages_released,
-        METRIC_messages_orphaned,  METRIC_settlements_stale, METRIC_failures_during_shutdown};
+        METRIC_messages_orphaned,  METRIC_settlements_stale, METRIC_failures_during_shutdown,
+        METRIC_messages_put_back,  METRIC_messages_waited_on};
     enum { SHOWN = sizeof shown / sizeof shown[0] };
     list_for_each (node, &host->consumers) {
         const struct consumer *consumer = LIST_ITEM(node, consumer, node);
@@ -419,11 +420,11 @@ static void host_log_summary(const struct host *host)
                 metric_describe(shown[i])->name, metric_load(&consumer->metrics, shown[i]));
         ackd_log_event(ACKD_LOG_INFO, "summary", fields, 1 + SHOWN,
                        "%" PRIi64 " delivered, %" PRIi64 " acknowledged (%" PRIi64
-                       " of them dead, %" PRIi64 " dropped), %" PRIi64
-                       " to be tried again, %" PRIi64 " given back, %" PRIi64
+                       " of them to be tried again, %" PRIi64 " dead, %" PRIi64
+                       " dropped), %" PRIi64 " given back, %" PRIi64
                        " left to the broker by a lost channel",
-                       fields[1].number, fields[2].number, fields[4].number, fields[5].number,
-                       fields[3].number, fields[6].number, fields[7].number + fields[8].number);
+                       fields[1].number, fields[2].number, fields[3].number, fields[4].number,
+                       fields[5].number, fields[6].number, fields[7].number + fields[8].number);
     }
 }
 

@@ -48,6 +48,7 @@ struct crossing {
 };
 
 struct station;
+struct story;
 struct consumer;
 
 enum { JOB_FIELDS = 4 };
@@ -65,7 +66,9 @@ struct job {
     struct job *orphan;       /* while HELD: the run of an equal message that it waits for */
     struct identity identity; /* once it is `identified` */
     bool identified;
-    enum ledger_answer answer; /* after the pause */
+    const struct story *story; /* in the delivery's memory; NULL: it has none */
+    uint32_t failures;         /* so far, as its story and we know */
+    bool copied;               /* its acknowledgement stands for a copy that is on its way */
 
     struct lanes_entry lane; /* with a key: until its key is free */
     uint64_t hold_until_ns;  /* strict: since it failed for the first time; 0: it did not */

@@ -100,6 +100,7 @@ static bool orphan_identity(const struct consumer *consumer, struct job *job,
     if (orphan_has_id(consumer, job)) {
         identity_add_text(&sum, delivery->properties.message_id);
         identity_add_number(&sum, delivery->body.size);
+        identity_add_number(&sum, job->failures);
     } else {
         orphan_add_properties(&sum, &delivery->properties);
         orphan_add_headers(&sum, &job->message);
@@ -124,7 +125,8 @@ static void orphan_remember(struct consumer *consumer, struct job *job)
 
 void orphan_acked(struct consumer *consumer, struct job *job)
 {
-    if (orphan_has_id(consumer, job))
+    /* A copy has the same id, and must run. */
+    if (orphan_has_id(consumer, job) && !job->copied)
         orphan_remember(consumer, job); /* O3 */
 }
 
@@ -255,5 +257,5 @@ void orphan_release(struct consumer *consumer)
 {
     struct list *held = &consumer->jobs[JOB_HELD];
     while (!list_empty(held))
-        settle_answer(consumer, LIST_ITEM(held->next, job, node), LEDGER_RELEASE);
+        retry_give_back(consumer, LIST_ITEM(held->next, job, node));
 }

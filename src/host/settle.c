@@ -11,29 +11,28 @@
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "host/dead_letter.h"
 #include "host/dispatch.h"
 #include "host/gate.h"
 #include "host/host.h"
 #include "host/pause.h"
 #include "host/report.h"
+#include "host/retry.h"
 
-enum { SETTLE_PAUSE_MAX_MS = 5000, SETTLE_LINE_SIZE = 1024 };
+enum { SETTLE_LINE_SIZE = 1024 };
 
 /* A line about one message, with the error that led to it. */
 static void settle_log(const struct job *job, enum ackd_log_level level, const char *event,
-                       const char *what, const struct ackd_error *error, uint64_t pause_ms)
+                       const char *what)
 {
     if (!ackd_log_enabled(level))
         return;
     char text[SETTLE_LINE_SIZE];
-    report_failure_line(error, text, sizeof text);
-    const struct error_name name = error_name(ackd_error_code(error));
+    report_failure_line(job->error, text, sizeof text);
+    const struct error_name name = error_name(ackd_error_code(job->error));
     struct ackd_log_field fields[] = {ACKD_FIELD_INT("attempt", job->message.attempt),
-                                      ACKD_FIELD("code", name.text),
-                                      ACKD_FIELD_INT("pause_ms", pause_ms)};
+                                      ACKD_FIELD("code", name.text)};
     const struct log_context *before = log_context_use(&job->log);
-    ackd_log_event(level, event, fields, 3, "%s: %s", what, text);
+    ackd_log_event(level, event, fields, 2, "%s: %s", what, text);
     (void)log_context_use(before);
 }
 
@@ -62,8 +61,6 @@ void settle_answer(struct consumer *consumer, struct job *job, enum ledger_answe
     consumer->settled = true;
     if (consumer->gate != NULL)
         settle_leave_gate(consumer, job, answer);
-    if (answer == LEDGER_ACK && job->message.attempt > 1)
-        attempts_done(&consumer->attempts, job_fingerprint(job));
     if (job->state != JOB_ABANDONED)
         consumer_move(consumer, job, JOB_SETTLED);
 }
@@ -71,87 +68,43 @@ void settle_answer(struct consumer *consumer, struct job *job, enum ledger_answe
 static void settle_pause_over(struct timer *timer)
 {
     struct job *job = LIST_ITEM(timer, job, pause);
-    settle_answer(job->consumer, job, job->answer);
+    retry_give_back(job->consumer, job);
 }
 
-/* Z3: answer with @answer after @ms. */
-static void settle_later(struct consumer *consumer, struct job *job, enum ledger_answer answer,
-                         uint64_t ms)
+void settle_later(struct consumer *consumer, struct job *job, uint64_t ms)
 {
     if (consumer->stopping) {
-        settle_answer(consumer, job, answer);
+        settle_answer(consumer, job, LEDGER_RELEASE);
         return;
     }
     struct loop *loop = consumer->host->loop;
     consumer_move(consumer, job, JOB_PAUSING);
-    job->answer = answer;
     timer_init(&job->pause, settle_pause_over);
     timer_start(loop_timers(loop), &job->pause, timer_after_ms(loop_now_ns(loop), ms));
 }
 
-/* The copy is safe: now, and not before, the original is acknowledged (Z1). */
-static void settle_dead_done(struct dead_letter *letter, struct job *job, int code)
+/* A message of a strict key is tried again here, and its key waits; not for ever. */
+static void settle_hold(struct consumer *consumer, struct job *job)
 {
-    struct consumer *consumer = job->consumer;
-    dead_letter_free(&letter);
-    metric_add(&consumer->metrics,
-               code == ACKD_OK ? METRIC_publishes_confirmed : METRIC_publishes_failed, 1);
-    if (code == ACKD_OK) {
-        metric_add(&consumer->metrics, METRIC_messages_dead, 1);
-        settle_answer(consumer, job, LEDGER_ACK);
-        return;
-    }
-    uint32_t failures = attempts_failed(&consumer->attempts, job_fingerprint(job));
-    uint64_t pause_ms = attempts_pause_ms(failures);
-    settle_log(job, ACKD_LOG_ERROR, "dead-letter-failed",
-               "it could not be copied to its dead-letter queue and goes back",
-               ackd_error_current(), pause_ms);
-    settle_later(consumer, job, LEDGER_RELEASE, pause_ms);
-}
-
-void settle_dead(struct consumer *consumer, struct job *job, const struct ackd_error *error)
-{
-    struct dead_letter *letter;
-    if (!job->entry.open || job->entry.epoch != consumer->ledger.epoch) {
-        settle_answer(consumer, job, LEDGER_RELEASE); /* Z2: somebody else gets it */
-        return;
-    }
-    if (dead_letter_new(consumer, job, error, settle_dead_done, &letter) != ACKD_OK) {
-        settle_log(job, ACKD_LOG_ERROR, "dead-letter-failed", "it goes back", ackd_error_current(),
-                   SETTLE_PAUSE_MAX_MS);
-        settle_later(consumer, job, LEDGER_RELEASE, SETTLE_PAUSE_MAX_MS);
-        return;
-    }
-    consumer_move(consumer, job, JOB_PUBLISHING);
-    dead_letter_publish(letter);
-}
-
-/* Its key waits while it is tried again here; not for ever. */
-static void settle_hold(struct consumer *consumer, struct job *job, uint64_t pause_ms)
-{
-    if (gate_hold(consumer->gate, job, pause_ms)) {
+    const struct retry_policy *policy = &consumer->retry.policy;
+    job->failures++;
+    uint64_t wait_ms = job->delay_ms != 0 ? job->delay_ms : retry_delay_ms(policy, job->failures);
+    if (job->failures < policy->attempts && gate_hold(consumer->gate, job, wait_ms)) {
         metric_add(&consumer->metrics, METRIC_messages_held, 1);
-        settle_log(job, ACKD_LOG_WARNING, "retry", "failed, to be tried again while its key waits",
-                   job->error, pause_ms);
+        settle_log(job, ACKD_LOG_WARNING, "retry", "failed, to be tried again while its key waits");
         return;
     }
-    settle_log(job, ACKD_LOG_ERROR, "dead", "failed for as long as its key may wait: it is dead",
-               job->error, 0);
-    settle_dead(consumer, job, job->error);
+    retry_dead(consumer, job, job->error);
 }
 
 static void settle_retry(struct consumer *consumer, struct job *job)
 {
-    uint32_t failures = attempts_failed(&consumer->attempts, job_fingerprint(job));
-    uint64_t pause_ms = job->delay_ms != 0 ? job->delay_ms : attempts_pause_ms(failures);
-    if (pause_ms > SETTLE_PAUSE_MAX_MS)
-        pause_ms = SETTLE_PAUSE_MAX_MS;
-    if (gate_is_strict(consumer->gate) && consumer->paused == 0) {
-        settle_hold(consumer, job, pause_ms);
-        return;
-    }
-    settle_log(job, ACKD_LOG_WARNING, "retry", "failed, to be tried again", job->error, pause_ms);
-    settle_later(consumer, job, LEDGER_RETRY, pause_ms);
+    if (!gate_is_strict(consumer->gate))
+        retry_failed(consumer, job);
+    else if (consumer->paused == 0)
+        settle_hold(consumer, job);
+    else
+        retry_give_back_later(consumer, job, job->error); /* in its place */
 }
 
 /* Given back, not counted as an attempt. Where we do not stop, it waits, so that it cannot spin. */
@@ -159,18 +112,12 @@ static void settle_release(struct consumer *consumer, struct job *job)
 {
     if (job->failed_during_shutdown) {
         metric_add(&consumer->metrics, METRIC_failures_during_shutdown, 1);
-        settle_log(job, ACKD_LOG_WARNING, "release", "failed when asked to stop, and goes back",
-                   job->error, 0);
+        settle_log(job, ACKD_LOG_WARNING, "release", "failed when asked to stop, and goes back");
     }
-    if (job->error == NULL || consumer->stopping) {
-        settle_answer(consumer, job, LEDGER_RELEASE);
-        return;
-    }
-    uint32_t failures = attempts_failed(&consumer->attempts, job_fingerprint(job));
-    uint64_t pause_ms = attempts_pause_ms(failures);
-    settle_log(job, ACKD_LOG_WARNING, "release", "not handled, and goes back", job->error,
-               pause_ms);
-    settle_later(consumer, job, LEDGER_RELEASE, pause_ms);
+    if (job->error == NULL || consumer->stopping)
+        retry_give_back(consumer, job);
+    else
+        retry_give_back_later(consumer, job, job->error);
 }
 
 static int settle_send(struct subscription *subscription, const struct ledger_frame *frame)
@@ -195,7 +142,6 @@ static void settle_count(struct metric_set *metrics, enum ledger_answer answer)
     static const enum metric counted[] = {
         [LEDGER_ACK] = METRIC_messages_acked,
         [LEDGER_RELEASE] = METRIC_messages_released,
-        [LEDGER_RETRY] = METRIC_messages_retried,
     };
     ackd_assert(answer < sizeof counted / sizeof counted[0]);
     metric_add(metrics, counted[answer], 1);
@@ -252,10 +198,11 @@ void settle_verdict(struct consumer *consumer, struct job *job)
         settle_retry(consumer, job);
         break;
     case ACKD_VERDICT_DEAD:
-        settle_dead(consumer, job, job->error);
+        job->failures++;
+        retry_dead(consumer, job, job->error);
         break;
     case ACKD_VERDICT_DROP:
-        settle_log(job, ACKD_LOG_INFO, "drop", "dropped by its handler", job->error, 0);
+        settle_log(job, ACKD_LOG_INFO, "drop", "dropped by its handler");
         metric_add(&consumer->metrics, METRIC_messages_dropped, 1);
         settle_answer(consumer, job, LEDGER_ACK);
         break;
@@ -291,6 +238,6 @@ void settle_pausing(struct consumer *consumer)
     while (!list_empty(pausing)) {
         struct job *job = LIST_ITEM(pausing->next, job, node);
         timer_stop(&job->pause);
-        settle_answer(consumer, job, job->answer);
+        retry_give_back(consumer, job);
     }
 }

@@ -25,7 +25,7 @@ struct copy_row {
 
 /* The whole table. */
 const struct copy_row *copy_rows(size_t *ret_count);
-/* What becomes of the header @name of @size bytes; names are compared as the broker does, exactly. */
+/* What becomes of the header @name of @size bytes. Names are compared exactly, as by the broker. */
 enum copy_fate copy_header_fate(const char *name, size_t size);
 
 #endif

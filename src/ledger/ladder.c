@@ -43,7 +43,7 @@ static const uint32_t ladder_series[] = {
 };
 enum { LADDER_SERIES = sizeof ladder_series / sizeof ladder_series[0] };
 
-/* Of the @between steps of the series from @from on, as many as there is room for, evenly spread. */
+/* Of the @between steps of the series from @from on as many as there is room for, spread evenly. */
 static void ladder_fill(struct ladder *ladder, size_t from, size_t between)
 {
     size_t room = LADDER_STEPS_MAX - 2;

@@ -8,7 +8,7 @@
 #include "main.h"
 
 enum {
-    FAULTS_CALM_S = 240, /* of calm, and all is consumed: the longest waits are of a minute */
+    FAULTS_CALM_S = 900, /* of calm, and all is consumed: some wires take 3 s for a message */
     FAULTS_OUTCOMES = 4096,
     FAULTS_LAST_MS = 2000 /* beyond the budget, for a broker's last answers */
 };

@@ -58,7 +58,7 @@ static void stop_across_a_cancel(uint64_t seed)
                                      .body_max = 100};
     begin(seed, &options);
     daemon.step = cross;
-    stop(sim_between(500, 2500));
+    stop(sim_between(1500, 4000));
     sim_that(crossed);
 }
 
@@ -74,7 +74,7 @@ static void stop_with_a_full_buffer(uint64_t seed)
                                      .body_max = 60000,
                                      .buffer_kib = 64};
     begin(seed, &options);
-    stop(sim_between(500, 2500));
+    stop(sim_between(1500, 4000));
 }
 
 START_TEST(a_cancel_that_crosses_ours_leaves_the_channel_open)
