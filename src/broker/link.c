@@ -404,20 +404,24 @@ static void link_heartbeat_due(struct timer *timer)
     uint64_t now_ns = link_now_ns(link);
     uint64_t interval_s = connection_heartbeat_s(link->connection);
     uint64_t patience_ns = 2 * interval_s * NS_PER_S;
-    if (!link->paused && now_ns - link->received_ns > patience_ns) {
+    uint64_t silent_ns = now_ns - link->received_ns;
+    if (!link->paused && silent_ns >= patience_ns) {
         (void)ackd_fail(ACKD_E_DISCONNECTED,
                         "nothing came from %s for %llu s: it is taken for dead", link_peer(link),
                         (unsigned long long)(2 * interval_s));
         link_fail(link);
         return;
     }
-    if (link->sending_ns != 0 && now_ns - link->sending_ns > patience_ns) {
+    if (link->sending_ns != 0 && now_ns - link->sending_ns >= patience_ns) {
         (void)ackd_fail(ACKD_E_DISCONNECTED, "%s has taken no bytes for %llu s", link_peer(link),
                         (unsigned long long)(2 * interval_s));
         link_fail(link);
         return;
     }
-    link_arm(link, &link->heartbeat, interval_s * 1000 / 2);
+    uint64_t next_ns = interval_s * NS_PER_S / 2;
+    if (!link->paused && patience_ns - silent_ns < next_ns)
+        next_ns = patience_ns - silent_ns; /* not later than its patience */
+    timer_start(loop_timers(link->options.loop), timer, now_ns + next_ns);
     if (!link->sent_something && connection_heartbeat(link->connection) != ACKD_OK) {
         link_fail(link);
         return;

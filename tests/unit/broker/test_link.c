@@ -158,13 +158,13 @@ START_TEST(where_nobody_listens_a_broker_that_is_back_is_found_soon)
 }
 END_TEST
 
-START_TEST(hosts_that_take_a_connection_and_drop_it_are_backed_off_from)
+START_TEST(promise_r1_hosts_that_drop_each_connection_are_backed_off_from)
 {
     sim_each(10, open_and_die);
 }
 END_TEST
 
-START_TEST(after_a_connection_that_lived_the_next_host_is_tried_at_once)
+START_TEST(promise_r1_after_a_connection_that_lived_the_next_host_is_tried_at_once)
 {
     sim_each(10, live_long_and_die);
 }
@@ -176,8 +176,8 @@ Suite *test_suite(void)
     TCase *tcase = tcase_create("link");
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, where_nobody_listens_a_broker_that_is_back_is_found_soon);
-    tcase_add_test(tcase, hosts_that_take_a_connection_and_drop_it_are_backed_off_from);
-    tcase_add_test(tcase, after_a_connection_that_lived_the_next_host_is_tried_at_once);
+    tcase_add_test(tcase, promise_r1_hosts_that_drop_each_connection_are_backed_off_from);
+    tcase_add_test(tcase, promise_r1_after_a_connection_that_lived_the_next_host_is_tried_at_once);
     suite_add_tcase(suite, tcase);
     return suite;
 }
