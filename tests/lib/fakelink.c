@@ -333,6 +333,48 @@ static void take_cancel(struct fakebroker_link *link, struct fakelink_channel *c
 
 /* Queues. */
 
+static bool same_name(const struct ackd_header *one, const struct ackd_header *other)
+{
+    return one->name_size == other->name_size &&
+           memcmp(one->name, other->name, one->name_size) == 0;
+}
+
+/* The first argument of the queue's that is another number in @arguments, as RabbitMQ tells it. */
+static void tell_difference(char *text, size_t size, const struct fakequeue *queue,
+                            struct ackd_bytes arguments, const char *vhost)
+{
+    struct ackd_headers now = {.rest = {queue->arguments, queue->arguments_size}};
+    struct ackd_header current, wanted;
+    snprintf(text, size,
+             "PRECONDITION_FAILED - inequivalent arg 'x-arguments' for queue '%s' in vhost '%s'",
+             queue->name, vhost);
+    while (ackd_headers_next(&now, &current)) {
+        struct ackd_headers then = {.rest = arguments};
+        while (ackd_headers_next(&then, &wanted)) {
+            if (!same_name(&current, &wanted) || current.integer == wanted.integer)
+                continue;
+            snprintf(text, size,
+                     "PRECONDITION_FAILED - inequivalent arg '%.*s' for queue '%s' in vhost '%s': "
+                     "received '%" PRId64 "' but current is '%" PRId64 "'",
+                     (int)current.name_size, current.name, queue->name, vhost, wanted.integer,
+                     current.integer);
+            return;
+        }
+    }
+}
+
+static void take_delete(struct fakebroker_link *link, const struct fakelink_channel *channel,
+                        const amqp_queue_delete_t *method)
+{
+    char *name = text_of(method->queue);
+    const struct fakequeue *queue = fakebroker_find(link->broker, name);
+    amqp_queue_delete_ok_t ok = {.message_count = queue == NULL ? 0 : (uint32_t)queue->depth};
+    if (queue != NULL)
+        fakebroker_delete(link->broker, name);
+    fakelink_say(link, channel->number, AMQP_QUEUE_DELETE_OK_METHOD, &ok);
+    free(name);
+}
+
 static void take_declare(struct fakebroker_link *link, struct fakelink_channel *channel,
                          const amqp_queue_declare_t *method, const uint8_t *payload, size_t size)
 {
@@ -346,9 +388,9 @@ static void take_declare(struct fakebroker_link *link, struct fakelink_channel *
     } else if (queue != NULL && !method->passive &&
                (queue->arguments_size != arguments.size ||
                 memcmp(queue->arguments, arguments.data, arguments.size) != 0)) {
-        refuse(link, channel, 406, AMQP_QUEUE_DECLARE_METHOD,
-               "PRECONDITION_FAILED - inequivalent arg 'x-arguments' for queue '%s' in vhost '%s'",
-               name, link->broker->vhost);
+        char text[256];
+        tell_difference(text, sizeof text, queue, arguments, link->broker->vhost);
+        refuse(link, channel, 406, AMQP_QUEUE_DECLARE_METHOD, "%s", text);
     } else {
         if (queue == NULL)
             queue = fakebroker_add_queue(link->broker, name, arguments);
@@ -434,6 +476,9 @@ static void take_on_channel(struct fakebroker_link *link, uint16_t number, uint3
         break;
     case AMQP_QUEUE_DECLARE_METHOD:
         take_declare(link, channel, method, payload, size);
+        break;
+    case AMQP_QUEUE_DELETE_METHOD:
+        take_delete(link, channel, method);
         break;
     case AMQP_CONFIRM_SELECT_METHOD:
         channel->confirms = true;

@@ -30,13 +30,14 @@ static size_t run_of_confirms(const struct fakelink_channel *channel, size_t fir
     return count;
 }
 
-/* Say @count held ones from @first on, which are alike, by one method. */
+/* Say @count held ones from @first on, which are alike, by one method. A nack is always `multiple`
+ * where nothing in front of it is unsaid. */
 static void say_confirm(struct fakebroker_link *link, const struct fakelink_channel *channel,
-                        size_t first, size_t count)
+                        size_t first, size_t count, bool alone)
 {
     const struct fakelink_confirm *last = &channel->held[first + count - 1];
     amqp_basic_ack_t ack = {.delivery_tag = last->tag, .multiple = count > 1};
-    amqp_basic_nack_t nack = {.delivery_tag = last->tag, .multiple = count > 1};
+    amqp_basic_nack_t nack = {.delivery_tag = last->tag, .multiple = !alone};
     if (last->taken)
         fakelink_say(link, channel->number, AMQP_BASIC_ACK_METHOD, &ack);
     else
@@ -55,12 +56,13 @@ void fakelink_say_confirms(struct fakebroker_link *link, struct fakelink_channel
                            enum fakebroker_confirming how)
 {
     if (channel->held_count > 0 && how == FAKEBROKER_LAST) {
-        say_confirm(link, channel, --channel->held_count, 1);
+        channel->held_count--;
+        say_confirm(link, channel, channel->held_count, 1, channel->held_count > 0);
         return;
     }
     for (size_t first = 0; first < channel->held_count;) {
         size_t count = run_of_confirms(channel, first, how == FAKEBROKER_TOGETHER);
-        say_confirm(link, channel, first, count);
+        say_confirm(link, channel, first, count, false);
         first += count;
     }
     channel->held_count = 0;
