@@ -173,7 +173,7 @@ void faultpipe_feed(struct faultpipe *pipe, const uint8_t *data, size_t size, ui
     pipe->due_us = due_us > pipe->due_us ? due_us : pipe->due_us;
     uint64_t before = pipe->in;
     pipe->in += size;
-    if (rules->swallow)
+    if (rules->swallow || pipe->ending != FAULT_PASS)
         return;
     uint8_t *changed = NULL;
     if (pipe->corrupt >= before && pipe->corrupt < pipe->in) {
@@ -185,7 +185,7 @@ void faultpipe_feed(struct faultpipe *pipe, const uint8_t *data, size_t size, ui
     if (pipe->opaque)
         emit(pipe, data, size);
     else
-        for (size_t at = 0; at < size;)
+        for (size_t at = 0; at < size && pipe->ending == FAULT_PASS;)
             at += frame_step(pipe, data + at, size - at);
     free(changed);
 }
