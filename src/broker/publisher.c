@@ -372,6 +372,7 @@ static void publisher_closed(struct publisher *publisher, const struct connectio
     (void)ackd_fail(ACKD_E_CLOSED, "the broker closed the publishing channel%s: %u %s",
                     blamed == NULL ? "" : " because of another message", event->code, event->text);
     link_drop_number(&publisher->channel);
+    publisher->step = PUBLISHER_NO_CHANNEL;
     if (blamed != NULL)
         publisher_take_back(publisher, blamed, event);
     publisher_lose(publisher);

@@ -21,7 +21,8 @@ handles() {
     echo '{"order": 1}' | "${top_builddir:?}/ackd" try "$work/shop.so" >"$work/out" 2>&1
     local status=$?
     cat "$work/out"
-    [ "$status" -eq 0 ] && grep -q 'done' "$work/out"
+    [ "$status" -eq 0 ] && grep -q 'done' "$work/out" &&
+        grep -q "publishes to exchange 'shipping', routing key 'ready'" "$work/out"
 }
 
 # A folder of the map that is not there, or one of src that is not in the map.
