@@ -19,7 +19,13 @@
 #include "host/report.h"
 #include "host/settle.h"
 
-enum { CONSUMER_START_AGAIN_FIRST_MS = 1000, CONSUMER_START_AGAIN_MAX_MS = 60000 };
+enum {
+    CONSUMER_START_AGAIN_FIRST_MS = 1000,
+    CONSUMER_START_AGAIN_MAX_MS = 60000,
+    /* Room for a higher concurrency at run time: so many times the configured one, or so many. */
+    CONSUMER_CONCURRENCY_GROWTH = 4,
+    CONSUMER_CONCURRENCY_ROOM = 1024
+};
 
 static void consumer_log(const struct consumer *consumer, enum ackd_log_level level,
                          const char *event, const char *text)
@@ -449,6 +455,14 @@ void consumer_move(struct consumer *consumer, struct job *job, enum job_state st
     job->state = state;
     list_remove(&job->node);
     list_append(&consumer->jobs[state], &job->node);
+}
+
+uint32_t consumer_concurrency_max(const struct config_consumer *config)
+{
+    uint64_t most = (uint64_t)config->concurrency * CONSUMER_CONCURRENCY_GROWTH;
+    if (most < CONSUMER_CONCURRENCY_ROOM)
+        most = CONSUMER_CONCURRENCY_ROOM;
+    return most > UINT16_MAX ? UINT16_MAX : (uint32_t)most;
 }
 
 void consumer_set_prefetch(struct consumer *consumer, uint32_t prefetch)

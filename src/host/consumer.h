@@ -80,6 +80,8 @@ void consumer_run_back(struct consumer *consumer, const struct station *station)
 size_t consumer_open_count(const struct consumer *consumer);
 /* U2: the one function that changes a job's state. */
 void consumer_move(struct consumer *consumer, struct job *job, enum job_state state);
+/* What an operator may raise its concurrency to while it runs: the loops have room for as many. */
+uint32_t consumer_concurrency_max(const struct config_consumer *config);
 /* How many the broker may have under way from now on; takes effect without a new channel. */
 void consumer_set_prefetch(struct consumer *consumer, uint32_t prefetch);
 /* Let go of a job that needs no answer any more. */

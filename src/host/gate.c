@@ -300,6 +300,14 @@ void gate_judge(struct gate *gate, const struct job *job)
     }
 }
 
+void gate_reset(struct gate *gate)
+{
+    timer_stop(&gate->half_open);
+    kill_switch_reset(&gate->kill_switch);
+    pause_end(gate->consumer, PAUSE_KILL_SWITCH);
+    consumer_set_prefetch(gate->consumer, gate->consumer->prefetch);
+}
+
 uint32_t gate_prefetch(const struct gate *gate, uint32_t prefetch)
 {
     return gate != NULL && gate->kill_switch.state == KILL_SWITCH_HALF_OPEN ? 1 : prefetch;

@@ -51,6 +51,8 @@ void gate_give_back(struct gate *gate, struct job *job);
 void gate_forget(struct gate *gate, struct job *job);
 /* Nothing is to start: places that it stands in line for go to others. */
 void gate_withdraw(struct gate *gate);
+/* An operator says that all is well: the kill switch closes, and forgets. */
+void gate_reset(struct gate *gate);
 /* What its verdict says about the handler: the kill switch may trip, or close. */
 void gate_judge(struct gate *gate, const struct job *job);
 

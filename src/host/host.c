@@ -25,7 +25,7 @@ enum {
     HOST_QUIT_MS = 1000,  /* for the loops to answer after everything is done */
     HOST_CLOSE_MS = 5500, /* for the destruction of what is local to them, thereafter */
     HOST_ORDERS = 8,      /* crossings of a runner beside messages and hooks */
-    HOST_HOOKS = 3        /* of a station: start(), stop() and the end; run(); and orphans */
+    HOST_HOOKS = 4        /* of a station: start(), stop() and the end; run(); orphans; cancel */
 };
 
 struct loop *host_loop(const struct host *host)
@@ -90,7 +90,9 @@ static void host_receive(struct host *host, size_t index)
         } else if (crossing->kind == CROSSING_ORPHANS) {
             struct station *station = LIST_ITEM(crossing, station, orphans.crossing);
             orphan_canceled(station->owner, station);
-        } else if (crossing->kind != CROSSING_CANCEL) {
+        } else if (crossing->kind == CROSSING_CANCEL) {
+            LIST_ITEM(crossing, order, crossing)->under_way = false;
+        } else {
             struct station *station = LIST_ITEM(crossing, station, crossing);
             consumer_station_back(station->owner, station);
         }
@@ -267,8 +269,12 @@ static int host_make_runners(struct host *host)
     size_t tasks_max = 0;
     ACKD_TRY(host_share_tasks(host, count, &tasks_max));
     size_t capacity = HOST_ORDERS;
-    list_for_each (node, &host->consumers)
-        capacity += LIST_ITEM(node, consumer, node)->config->concurrency + HOST_HOOKS;
+    size_t usual = HOST_ORDERS;
+    list_for_each (node, &host->consumers) {
+        const struct config_consumer *config = LIST_ITEM(node, consumer, node)->config;
+        capacity += consumer_concurrency_max(config) + HOST_HOOKS;
+        usual += config->concurrency + HOST_HOOKS;
+    }
     host->runners = calloc(count, sizeof *host->runners);
     host->orders = calloc(count, sizeof *host->orders);
     if (host->runners == NULL || host->orders == NULL)
@@ -283,6 +289,7 @@ static int host_make_runners(struct host *host)
                                          .tasks_max = tasks_max,
                                          .publishes_max = config_publishes_max(host->config),
                                          .publish_bytes_max = config_publish_buffer(host->config),
+                                         .stacks_cached = usual,
                                          .seed = random_next(&host->random),
                                          .guard = guards[config_stack_guard(host->config)],
                                          .watchdog = host->stalls};

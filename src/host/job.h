@@ -73,6 +73,7 @@ struct job {
     struct lanes_entry lane; /* with a key: until its key is free */
     uint64_t hold_until_ns;  /* strict: since it failed for the first time; 0: it did not */
     uint32_t period;         /* of the kill switch, when it started */
+    bool dead_if_canceled;   /* an operator says so; the broker thread's */
     bool gated;              /* it has a place in each group (G1 of gate) */
 
     struct station *station; /* where it runs */

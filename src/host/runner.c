@@ -239,8 +239,37 @@ static void runner_end_station(struct station *station)
         owner_close(&station->detached, runner_detached_ended);
 }
 
+static bool runner_is_meant(const struct order *order, const struct job *job)
+{
+    return job->station == order->station && job->entry.epoch <= order->epoch &&
+           (order->tag == 0 || job->entry.tag == order->tag);
+}
+
+/* The messages of one station. */
+static void runner_cancel_messages(struct runner *runner, const struct order *order)
+{
+    list_for_each (node, &runner->running) {
+        struct job *job = LIST_ITEM(node, job, running);
+        if (runner_is_meant(order, job))
+            ackd_task_cancel(job->task, order->reason);
+    }
+    list_for_each (node, &runner->batches) {
+        struct batch *batch = LIST_ITEM(node, batch, running);
+        bool meant = false;
+        /* Its messages came in their order: the last is of the latest channel. */
+        for (size_t i = order->tag == 0 ? batch->count - 1 : 0; i < batch->count; i++)
+            meant = meant || runner_is_meant(order, batch->jobs[i]);
+        if (meant)
+            ackd_task_cancel(batch->task, order->reason);
+    }
+}
+
 static void runner_cancel(struct runner *runner, const struct order *order)
 {
+    if (order->station != NULL) {
+        runner_cancel_messages(runner, order);
+        return;
+    }
     list_for_each (node, &runner->hooks) {
         struct station *station = LIST_ITEM(node, station, hook);
         if (station->crossing.kind == CROSSING_START)
@@ -255,22 +284,6 @@ static void runner_cancel(struct runner *runner, const struct order *order)
     list_for_each (node, &runner->batches) {
         struct batch *batch = LIST_ITEM(node, batch, running);
         ackd_task_cancel(batch->task, order->reason);
-    }
-}
-
-static void runner_cancel_orphans(struct runner *runner, const struct order *order)
-{
-    list_for_each (node, &runner->running) {
-        struct job *job = LIST_ITEM(node, job, running);
-        if (job->station == order->station && job->entry.epoch <= order->epoch)
-            ackd_task_cancel(job->task, order->reason);
-    }
-    list_for_each (node, &runner->batches) {
-        struct batch *batch = LIST_ITEM(node, batch, running);
-        /* Its messages came in their order: the last is of the latest channel. */
-        if (batch->station == order->station &&
-            batch->jobs[batch->count - 1]->entry.epoch <= order->epoch)
-            ackd_task_cancel(batch->task, order->reason);
     }
 }
 
@@ -306,7 +319,7 @@ static void runner_obey(struct runner *runner, struct order *order)
     if (order->crossing.kind == CROSSING_CANCEL) {
         runner_cancel(runner, order);
     } else if (order->crossing.kind == CROSSING_ORPHANS) {
-        runner_cancel_orphans(runner, order);
+        runner_cancel_messages(runner, order);
     } else if (order->crossing.kind == CROSSING_REPORT) {
         order->runner = runner;
         report_start(executor_scheduler(runner->executor), order->forced, runner_reported, order);

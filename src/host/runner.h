@@ -27,8 +27,10 @@ struct runner;
 struct order {
     struct crossing crossing;
     enum ackd_cancel_reason reason;
-    const struct station *station; /* ORPHANS: whose messages */
-    uint32_t epoch;                /* ORPHANS: of this channel, or one before */
+    const struct station *station; /* whose messages; NULL: those of all */
+    uint32_t epoch;                /* with a station: of this channel, or one before */
+    uint64_t tag;                  /* with a station: only this message; 0: all */
+    bool under_way;                /* CANCEL of a station: it has not come back */
     bool starts_only;              /* CANCEL: only start() calls, no messages */
     struct runner *runner;         /* the runner's, while it reports */
     bool forced; /* REPORT: these are survivors of a stop, not an answer to a question */
@@ -58,6 +60,7 @@ struct station {
     struct ackd_task *task;         /* of the hook; the runner's */
     uint32_t running;               /* the broker thread's count of jobs here */
     struct order orphans;           /* CROSSING_ORPHANS */
+    struct order cancel;            /* CROSSING_CANCEL of its messages, for an operator */
     bool orphans_under_way;
     bool orphans_again; /* another channel was lost meanwhile */
     bool started;

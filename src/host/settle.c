@@ -110,6 +110,13 @@ static void settle_retry(struct consumer *consumer, struct job *job)
 /* Given back, not counted as an attempt. Where we do not stop, it waits, so that it cannot spin. */
 static void settle_release(struct consumer *consumer, struct job *job)
 {
+    if (job->dead_if_canceled && job->error == NULL && !consumer->stopping) {
+        (void)ackd_fail(ACKD_E_DEAD, "cancelled by an operator, to be dead");
+        const struct ackd_error *error = error_take();
+        retry_dead(consumer, job, error);
+        ackd_error_unref(error);
+        return;
+    }
     if (job->failed_during_shutdown) {
         metric_add(&consumer->metrics, METRIC_failures_during_shutdown, 1);
         settle_log(job, ACKD_LOG_WARNING, "release", "failed when asked to stop, and goes back");

@@ -20,6 +20,7 @@ consumers:
     key: header:key
     key-order: $2
     key-hold: ${key_hold:-30s}
+    retry: {attempts: ${attempts:-5}, first: 50ms}
     settings: {file: $work/record, $3}
 ${4:-}"
     : >"$work/record"
@@ -69,7 +70,7 @@ for type in classic quorum; do
 done
 
 # A message that never succeeds keeps its key waiting for so long, and no other; then it is dead.
-key_hold=1500ms keyed held strict 'delay: 1ms'
+attempts=1000 key_hold=1500ms keyed held strict 'delay: 1ms'
 amqp declare held
 amqp publish -c -h do=fail -h key=3 -n 3 held 1
 amqp publish -c -k $keys -n 21 held 100
