@@ -202,6 +202,22 @@ START_TEST(test_more_arguments_than_there_are_for_anything_are_refused)
 }
 END_TEST
 
+START_TEST(test_a_publish_is_mandatory_unless_it_is_optional)
+{
+    const struct properties none = {.delivery_mode = -1, .priority = -1};
+    const struct ackd_bytes body = {"x", 1};
+    for (unsigned how = 0; how <= CHANNEL_OPTIONAL; how++) {
+        begin();
+        ck_assert_int_eq(
+            channel_publish_how(server.connection, 1, how, "x", "k", &none, NULL, 0, body),
+            ACKD_OK);
+        const amqp_basic_publish_t *publish = server_read(&server, 1, AMQP_BASIC_PUBLISH_METHOD);
+        ck_assert_int_eq(publish->mandatory, how == 0);
+        server_fini(&server);
+    }
+}
+END_TEST
+
 START_TEST(test_terms_of_a_subscription_are_as_asked)
 {
     static const struct channel_field arguments[] = {
@@ -417,6 +433,7 @@ Suite *test_suite(void)
     tcase_add_test(tc, test_an_ack_is_these_bytes);
     tcase_add_test(tc, test_tag_0_is_never_sent);
     tcase_add_test(tc, promise_d15_and_c2_what_is_consumed_is_acknowledged_and_bounded);
+    tcase_add_test(tc, test_a_publish_is_mandatory_unless_it_is_optional);
     tcase_add_test(tc, test_terms_of_a_subscription_are_as_asked);
     tcase_add_test(tc, test_a_queue_is_declared_with_typed_arguments);
     tcase_add_test(tc, test_exchanges_are_declared_and_bound);

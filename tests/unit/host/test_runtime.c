@@ -74,6 +74,12 @@ static int fail_for_seven(void *arg)
     return ackd_fail(ACKD_E_USER - 7, "no stock");
 }
 
+static int publish_nowhere(void *arg)
+{
+    (void)arg;
+    return ackd_publish("", "queue", ackd_bytes("body"));
+}
+
 START_TEST(block_on_runs_a_task_and_returns_its_result)
 {
     int number = 0;
@@ -85,6 +91,7 @@ START_TEST(block_on_runs_a_task_and_returns_its_result)
     ck_assert_str_eq(ackd_error_text(ackd_error_current()), "no stock");
     ck_assert_str_eq(ackd_error_task_name(ackd_error_current()), "fail_for_seven");
     ck_assert_int_eq(ackd_block_on(runtime, NULL, NULL), ACKD_E_INVAL);
+    ck_assert_int_eq(ackd_block_on(runtime, publish_nowhere, NULL), ACKD_E_NOT_OPEN);
     end();
 }
 END_TEST
