@@ -20,7 +20,7 @@
 #include "ledger/ledger.h"
 #include "plugin/plugin.h"
 
-enum { CONSUMER_REASON_SIZE = 512 };
+enum { CONSUMER_REASON_SIZE = 1024 };
 
 struct gate;
 

@@ -12,7 +12,7 @@
  * ID is the message-id, or else the first number of the body. What a message is to do is in its
  * header 'do', and for all messages in the settings: fail, dead, drop, retry, stubborn (does not
  * end when cancelled), hog (holds the loop), overflow (its stack), flaky (where 7
- * divides ID, it fails twice), down (fails while there is a file FILE.down). Its header 'wait', in
+ * divides ID, it fails twice), hold (until there is a file FILE.go), down (fails while there is a file FILE.down). Its header 'wait', in
  * ms, stands for 'delay'.
  */
 #include <ackd/ackd.h>
@@ -106,10 +106,10 @@ static __attribute__((noinline)) unsigned sink(volatile unsigned char *above, un
     return depth == UINT_MAX ? here[0] : sink(here, depth + 1) + here[depth % sizeof here];
 }
 
-static bool is_down(const struct record *record)
+static bool is_there(const struct record *record, const char *suffix)
 {
     char path[1024];
-    snprintf(path, sizeof path, "%s.down", record->file);
+    snprintf(path, sizeof path, "%s.%s", record->file, suffix);
     return access(path, F_OK) == 0;
 }
 
@@ -128,13 +128,15 @@ static int act(const struct ackd_message *message, const struct record *record, 
         ackd_shield_pop(&shield);
         return code;
     }
+    while (is_told(message, record, "hold") && !is_there(record, "go"))
+        ACKD_TRY(ackd_delay(20));
     ACKD_TRY(ackd_delay(wait_ms(message, record)));
     if (is_told(message, record, "fail"))
         return ackd_fail(ACKD_E_USER, "told to fail");
     if (is_told(message, record, "flaky") && strtoul(id, NULL, 10) % 7 == 0 &&
         ackd_message_attempt(message) < 3)
         return ackd_fail(ACKD_E_USER, "flaky");
-    if (is_told(message, record, "down") && is_down(record))
+    if (is_told(message, record, "down") && is_there(record, "down"))
         return ackd_fail(ACKD_E_USER, "all is down");
     if (is_told(message, record, "dead"))
         return ackd_dead("told to die");
