@@ -75,8 +75,8 @@ row_begin() {
     row_line=$(wc -l <"$ackd_log")
     row_seconds=$SECONDS
     shift $(($# < 2 ? $# : 2))
-    [ "$row_count" -eq 0 ] ||
-        amqp publish -c -n "$row_first" -h wait=300 "$@" "$row_queue" "$row_count" ||
+    [[ "$*" = *wait=* ]] || set -- -h wait=300 "$@"
+    [ "$row_count" -eq 0 ] || amqp publish -c -n "$row_first" "$@" "$row_queue" "$row_count" ||
         tap_not_ok "$row: $row_count messages are published"
 }
 
