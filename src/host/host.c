@@ -207,10 +207,18 @@ static void host_status_due(struct timer *timer)
         consuming += consumer->subscription != NULL &&
                      subscription_state(consumer->subscription) == SUBSCRIPTION_ACTIVE;
     }
-    char state[160];
-    snprintf(state, sizeof state,
-             "STATUS=%zu of %zu consumers consume, %" PRIu64 " in flight, %" PRIu64 " acknowledged",
-             consuming, count, running, acked);
+    char state[512];
+    size_t size = (size_t)snprintf(state, sizeof state,
+                                   "STATUS=%zu of %zu consumers consume, %" PRIu64
+                                   " in flight, %" PRIu64 " acknowledged",
+                                   consuming, count, running, acked);
+    list_for_each (node, &host->brokers) {
+        const struct broker *broker = LIST_ITEM(node, broker, node);
+        if (broker->blocked[0] != '\0' && size < sizeof state)
+            size +=
+                (size_t)snprintf(state + size, sizeof state - size, "; '%s' takes no publishes: %s",
+                                 broker->config->name, broker->blocked);
+    }
     if (host->drain.stage == DRAIN_NOT)
         notify_send(state);
     timer_start(loop_timers(host->loop), timer,

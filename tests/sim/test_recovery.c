@@ -190,6 +190,45 @@ START_TEST(promise_r10_an_idle_subscription_is_left_alone)
 }
 END_TEST
 
+/* The broker says that we broke the protocol, again and again. */
+static void accuse(struct timer *timer)
+{
+    struct fakebroker *broker = sim_broker_fake(&daemon.broker);
+    struct fakebroker_link *link = sim_broker_draw_link(&daemon.broker);
+    bool consumed = fakebroker_consumers(broker, "work") > 0;
+    if (consumed && link != NULL)
+        fakebroker_close_connection(link, 501, "FRAME_ERROR - on purpose");
+    if (consumed && fakebroker_consumers(broker, "work") == 0) {
+        faults--;
+        silent_ns = sim_now_ns();
+    }
+    sim_broker_changed(&daemon.broker);
+    if (faults > 0)
+        sim_after_ns(timer, sim_between(1, 100) * NS_PER_MS);
+}
+
+static void be_accused(uint64_t seed)
+{
+    sim_begin(seed);
+    begin(NULL, 2000);
+    timer_stop(&fault);
+    timer_init(&fault, accuse);
+    faults = 3;
+    sim_after_ns(&fault, sim_between(0, 20) * NS_PER_MS);
+    end();
+    if (faults > 0)
+        return; /* all was done before */
+    sim_that(sim_logged("isolated") <= 1);
+    if (sim_logged("isolated") == 1 && daemon.signal_ns > silent_ns + NS_PER_S)
+        sim_that(daemon.signal_ns > silent_ns + 59 * NS_PER_S);
+}
+
+START_TEST(promise_r5_who_is_last_where_faults_come_thick_is_set_aside)
+{
+    sim_each(RECOVERY_SEEDS, be_accused);
+}
+END_TEST
+
 START_TEST(promise_d8_messages_for_another_consumer_tag_go_back)
 {
     sim_each(RECOVERY_SEEDS, stray);
@@ -233,6 +272,7 @@ Suite *test_suite(void)
     tcase_add_test(tcase, promise_r10_an_idle_subscription_is_left_alone);
     tcase_add_test(tcase, promise_d8_messages_for_another_consumer_tag_go_back);
     tcase_add_test(tcase, promise_d9_what_comes_after_the_cancel_goes_back);
+    tcase_add_test(tcase, promise_r5_who_is_last_where_faults_come_thick_is_set_aside);
     suite_add_tcase(suite, tcase);
     return suite;
 }
