@@ -66,8 +66,8 @@ static const unsigned subscription_moves[] = {
         SUBSCRIPTION_ENDS | SUBSCRIPTION_BIT(LIMITING) | SUBSCRIPTION_BIT(SUSPENDED),
     [SUBSCRIPTION_LIMITING] = SUBSCRIPTION_ENDS | SUBSCRIPTION_BIT(SUBSCRIBING),
     [SUBSCRIPTION_SUBSCRIBING] = SUBSCRIPTION_ENDS | SUBSCRIPTION_BIT(ACTIVE),
-    [SUBSCRIPTION_ACTIVE] =
-        SUBSCRIPTION_ENDS | SUBSCRIPTION_BIT(CANCELED) | SUBSCRIPTION_BIT(CANCELING),
+    [SUBSCRIPTION_ACTIVE] = SUBSCRIPTION_ENDS | SUBSCRIPTION_BIT(CANCELED) |
+                            SUBSCRIPTION_BIT(CANCELING) | SUBSCRIPTION_BIT(QUIET),
     [SUBSCRIPTION_SUSPENDED] =
         SUBSCRIPTION_ENDS | SUBSCRIPTION_BIT(LIMITING) | SUBSCRIPTION_BIT(QUIET),
     [SUBSCRIPTION_CANCELED] = SUBSCRIPTION_ENDS | SUBSCRIPTION_BIT(CHECKING) |
@@ -249,6 +249,8 @@ static void subscription_subscribe(struct subscription *subscription)
 
 static void subscription_cancel(struct subscription *subscription)
 {
+    if (subscription->options.stays)
+        return;
     int code = channel_cancel(subscription_connection(subscription), subscription->channel.number,
                               subscription->tag);
     subscription_step(subscription, SUBSCRIPTION_CANCELING, code);
@@ -528,7 +530,10 @@ void subscription_stop(struct subscription *subscription)
     if (subscription->stopping)
         return;
     subscription->stopping = true;
-    if (subscription->state == SUBSCRIPTION_ACTIVE) {
+    if (subscription->state == SUBSCRIPTION_ACTIVE && subscription->options.stays) {
+        timer_stop(&subscription->step);
+        subscription_move(subscription, SUBSCRIPTION_QUIET);
+    } else if (subscription->state == SUBSCRIPTION_ACTIVE) {
         subscription_cancel(subscription);
     } else if (subscription->state == SUBSCRIPTION_CANCELING) {
         return; /* it goes on when that is answered */

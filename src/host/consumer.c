@@ -51,6 +51,8 @@ static void consumer_opened(void *arg)
     consumer->epochs++;
     ledger_renew(&consumer->ledger, consumer->epochs);
     consumer->aged_tag = 0;
+    if (consumer->position != NULL)
+        position_opened(consumer->position, loop_wall_ns(consumer->host->loop));
     if (consumer->epochs > 1)
         metric_add(&consumer->metrics, METRIC_channel_recoveries, 1);
 }
@@ -353,6 +355,34 @@ int consumer_new(struct host *host, const struct config_consumer *config,
                            consumer_report_setting, NULL);
 }
 
+/* Its subscription, to begin later. */
+static int consumer_new_subscription(struct consumer *consumer)
+{
+    const struct config_consumer *config = consumer->config;
+    consumer->priority =
+        (struct channel_field)CHANNEL_FIELD_INTEGER("x-priority", config->priority);
+    /* Of a stream the broker counts all that it keeps as ready, and no consumers. */
+    bool stream = config->queue_type == CONFIG_QUEUE_STREAM;
+    struct subscription_options options = {.link = consumer->broker->consuming,
+                                           .name = config->name,
+                                           .queue = config->queue,
+                                           .prefetch = (uint16_t)config->prefetch,
+                                           .probe_ms = stream ? 0 : config->probe_ms,
+                                           .terms = {.exclusive = config->exclusive,
+                                                     .arguments = &consumer->priority,
+                                                     .argument_count = config->priority > 0},
+                                           .stays = settle_stops_by_close(consumer),
+                                           .events = &consumer_events,
+                                           .arg = consumer};
+    ACKD_TRY(
+        position_new(config, config_state_directory(consumer->host->config), &consumer->position));
+    if (consumer->position != NULL) {
+        options.terms.arguments = position_field(consumer->position);
+        options.terms.argument_count = 1; /* a stream has no priorities */
+    }
+    return subscription_new(&options, &consumer->subscription);
+}
+
 int consumer_place(struct consumer *consumer, struct broker *broker, struct runner **runners,
                    size_t count)
 {
@@ -378,21 +408,7 @@ int consumer_place(struct consumer *consumer, struct broker *broker, struct runn
     if (config->declare.given)
         ACKD_TRY(declare_new(config, broker->topology, broker->consuming, consumer_declared,
                              consumer, &consumer->declare));
-    consumer->priority =
-        (struct channel_field)CHANNEL_FIELD_INTEGER("x-priority", config->priority);
-    /* Of a stream the broker counts all that it keeps as ready, and no consumers. */
-    bool stream = config->queue_type == CONFIG_QUEUE_STREAM;
-    struct subscription_options options = {.link = broker->consuming,
-                                           .name = config->name,
-                                           .queue = config->queue,
-                                           .prefetch = (uint16_t)config->prefetch,
-                                           .probe_ms = stream ? 0 : config->probe_ms,
-                                           .terms = {.exclusive = config->exclusive,
-                                                     .arguments = &consumer->priority,
-                                                     .argument_count = config->priority > 0},
-                                           .events = &consumer_events,
-                                           .arg = consumer};
-    return subscription_new(&options, &consumer->subscription);
+    return consumer_new_subscription(consumer);
 }
 
 void consumer_free(struct consumer **consumer)
@@ -403,6 +419,7 @@ void consumer_free(struct consumer **consumer)
     *consumer = NULL;
     ackd_assert(consumer_open_count(freed) == 0);
     declare_free(&freed->declare);
+    position_free(&freed->position);
     timer_stop(&freed->start_again);
     timer_stop(&freed->aging);
     gate_free(&freed->gate);
@@ -439,17 +456,20 @@ size_t consumer_open_count(const struct consumer *consumer)
 
 void consumer_move(struct consumer *consumer, struct job *job, enum job_state state)
 {
-    /* From where to where: a bit for each state that may follow. */
+    /* From where to where: a bit for each state that may follow. What a stream would be given back is
+     * run again, or kept open (Z4 of settle). */
+    enum { AGAIN = 1 << JOB_QUEUED | 1 << JOB_KEPT };
     static const unsigned moves[JOB_STATE_COUNT] = {
         [JOB_QUEUED] = 1U << JOB_RUNNING | 1U << JOB_PUBLISHING | 1U << JOB_SETTLED |
-                       1U << JOB_PARKED | 1U << JOB_PAUSING | 1U << JOB_HELD,
-        [JOB_HELD] = 1U << JOB_QUEUED | 1U << JOB_PUBLISHING | 1U << JOB_SETTLED,
-        [JOB_RESTING] = 1U << JOB_QUEUED | 1U << JOB_PUBLISHING | 1U << JOB_SETTLED,
+                       1U << JOB_PARKED | 1U << JOB_PAUSING | 1U << JOB_HELD | 1U << JOB_KEPT,
+        [JOB_HELD] = 1U << JOB_PUBLISHING | 1U << JOB_SETTLED | AGAIN,
+        [JOB_RESTING] = 1U << JOB_PUBLISHING | 1U << JOB_SETTLED | AGAIN,
         [JOB_RUNNING] = 1U << JOB_RESTING | 1U << JOB_PAUSING | 1U << JOB_PUBLISHING |
-                        1U << JOB_SETTLED | 1U << JOB_ABANDONED,
-        [JOB_PAUSING] = 1U << JOB_PUBLISHING | 1U << JOB_SETTLED,
-        [JOB_PUBLISHING] = 1U << JOB_PAUSING | 1U << JOB_SETTLED,
+                        1U << JOB_SETTLED | 1U << JOB_ABANDONED | AGAIN,
+        [JOB_PAUSING] = 1U << JOB_PUBLISHING | 1U << JOB_SETTLED | AGAIN,
+        [JOB_PUBLISHING] = 1U << JOB_PAUSING | 1U << JOB_SETTLED | AGAIN,
         [JOB_PARKED] = 1U << JOB_SETTLED,
+        [JOB_ABANDONED] = 1U << JOB_KEPT,
     };
     ackd_assert(moves[job->state] & 1U << state);
     job->state = state;

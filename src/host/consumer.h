@@ -15,6 +15,7 @@
 #include "host/declare.h"
 #include "host/job.h"
 #include "host/orphan.h"
+#include "host/position.h"
 #include "host/retry.h"
 #include "host/runner.h"
 #include "ledger/ledger.h"
@@ -32,6 +33,7 @@ struct consumer {
     struct plugin *plugin; /* NULL: it could not be loaded; see reason */
     struct subscription *subscription;
     struct channel_field priority; /* the subscription's argument */
+    struct position *position;     /* in a stream; NULL: the queue is none */
     struct ledger ledger;
     struct orphans orphans;
     struct list jobs[JOB_STATE_COUNT];

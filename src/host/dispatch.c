@@ -24,6 +24,16 @@ enum {
 /* Too large to be kept: it stays unanswered, so that it is not lost, and says so. */
 static void dispatch_park(struct consumer *consumer, struct job *job)
 {
+    if (consumer->position != NULL) {
+        ackd_log_error(
+            "passed-over",
+            "%s: offset %" PRId64 " of stream '%s' is passed over by consumer '%s'; raise "
+            "'message-size'",
+            job->delivery->poison, job->offset, consumer->config->queue, consumer->config->name);
+        metric_add(&consumer->metrics, METRIC_messages_dropped, 1);
+        settle_answer(consumer, job, LEDGER_ACK);
+        return;
+    }
     consumer_move(consumer, job, JOB_PARKED);
     struct ackd_log_field fields[] = {ACKD_FIELD("consumer", consumer->config->name),
                                       ACKD_FIELD("queue", consumer->config->queue),
@@ -73,14 +83,9 @@ static struct job *dispatch_open(struct consumer *consumer, struct delivery *del
     }
     job->state = JOB_QUEUED;
     list_append(&consumer->jobs[JOB_QUEUED], &job->node);
+    if (consumer->position != NULL)
+        position_delivered(consumer->position, job);
     return job;
-}
-
-void dispatch_stray(struct consumer *consumer, struct delivery *delivery)
-{
-    struct job *job = dispatch_open(consumer, delivery);
-    if (job != NULL)
-        settle_answer(consumer, job, LEDGER_RELEASE);
 }
 
 void dispatch_delivery(struct consumer *consumer, struct delivery *delivery)
@@ -88,7 +93,7 @@ void dispatch_delivery(struct consumer *consumer, struct delivery *delivery)
     struct job *job = dispatch_open(consumer, delivery);
     if (job == NULL)
         return;
-    if (consumer->paused != 0) {
+    if (consumer->stopping || (consumer->paused != 0 && !settle_keeps(consumer))) {
         retry_give_back(consumer, job);
         return;
     }
@@ -102,6 +107,17 @@ void dispatch_delivery(struct consumer *consumer, struct delivery *delivery)
         return;
     if (consumer->gate != NULL && gate_add(consumer->gate, job, false) != ACKD_OK)
         retry_give_back(consumer, job);
+}
+
+void dispatch_stray(struct consumer *consumer, struct delivery *delivery)
+{
+    if (consumer->position != NULL) {
+        dispatch_delivery(consumer, delivery); /* it cannot go back to its stream */
+        return;
+    }
+    struct job *job = dispatch_open(consumer, delivery);
+    if (job != NULL)
+        settle_answer(consumer, job, LEDGER_RELEASE);
 }
 
 void dispatch_queue(struct consumer *consumer, struct job *job)
@@ -172,6 +188,8 @@ static void dispatch_give_up_state(struct consumer *consumer, enum job_state sta
 
 void dispatch_give_up(struct consumer *consumer)
 {
+    if (settle_keeps(consumer) && !consumer->stopping)
+        return;
     dispatch_give_up_state(consumer, JOB_RESTING);
     dispatch_give_up_state(consumer, JOB_QUEUED);
     orphan_release(consumer);
@@ -191,6 +209,8 @@ void dispatch_aged(struct timer *timer)
     struct consumer *consumer = LIST_ITEM(timer, consumer, aging);
     struct list *queued = &consumer->jobs[JOB_QUEUED];
     size_t count = 0;
+    if (consumer->position != NULL || consumer->paused != 0)
+        return; /* a stream waits for no answer */
     while (!list_empty(queued)) {
         struct job *job = LIST_ITEM(queued->next, job, node);
         if (job->entry.tag > consumer->aged_tag)

@@ -59,6 +59,7 @@ struct job {
     struct list
         node; /* in the consumer's list of its state; while RUNNING also the runner's: `running` */
     struct ledger_entry entry;
+    int64_t offset; /* in a stream */
     struct consumer *consumer;
     struct delivery *delivery;
     struct ackd_message message;

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "host/dispatch.h"
 #include "host/gate.h"
+#include "host/settle.h"
 
 static const char *const pause_cause_names[] = {
 #define PAUSE_CAUSE(name, text) text,
@@ -74,6 +75,7 @@ void pause_end(struct consumer *consumer, enum pause_cause cause)
 void pause_go_on(struct consumer *consumer)
 {
     enum subscription_state state = subscription_state(consumer->subscription);
-    if (state != SUBSCRIPTION_ACTIVE && state != SUBSCRIPTION_CANCELING)
+    if (settle_stops_by_close(consumer) ||
+        (state != SUBSCRIPTION_ACTIVE && state != SUBSCRIPTION_CANCELING))
         pause_end(consumer, PAUSE_ORDER);
 }

@@ -62,6 +62,7 @@ int retry_init(struct retry *retry, const struct config_consumer *config,
     ladder_init(&retry->ladder, config->retry_first_ms, config->retry_max_ms);
     /* What is never tried again needs no queue to wait in, nor what is tried again in its place. */
     bool strict = config->key_kind != CONFIG_KEY_NONE && config->key_order == CONFIG_KEY_STRICT;
+    strict = strict || config->queue_type == CONFIG_QUEUE_STREAM; /* others read the stream, too */
     size_t count = config->retry_attempts == 1 || strict ? 0 : retry->ladder.count;
     for (size_t i = 0; i < count; i++) {
         ACKD_TRY(retry_name(retry, i, config->queue));
@@ -273,7 +274,8 @@ void retry_give_back(struct consumer *consumer, struct job *job)
     struct letter *letter;
     bool live = job->entry.open && job->entry.epoch == consumer->ledger.epoch;
     bool late = consumer->host->drain.stage >= DRAIN_FORCING; /* no confirm is waited for */
-    if (!live || late || job->delivery->poison != NULL || !retry_would_end(consumer, job)) {
+    if (!live || late || job->delivery->poison != NULL || settle_keeps(consumer) ||
+        !retry_would_end(consumer, job)) {
         settle_answer(consumer, job, LEDGER_RELEASE);
         return;
     }

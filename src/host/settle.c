@@ -46,8 +46,47 @@ static void settle_leave_gate(struct consumer *consumer, struct job *job, enum l
         gate_forget(consumer->gate, job);
 }
 
+bool settle_stops_by_close(const struct consumer *consumer)
+{
+    return consumer->config->single_active && consumer->config->queue_type != CONFIG_QUEUE_QUORUM;
+}
+
+bool settle_keeps(const struct consumer *consumer)
+{
+    return consumer->position != NULL || settle_stops_by_close(consumer);
+}
+
+/*
+ * Z4: what is given back where nothing can be given back to. True: @job is kept, to be run again, or
+ * open until the channel is closed.
+ */
+static bool settle_keep(struct consumer *consumer, struct job *job)
+{
+    bool goes_back = consumer->position == NULL && consumer->paused == 0;
+    if (job->entry.epoch != consumer->ledger.epoch || !settle_keeps(consumer) || goes_back)
+        return false;
+    if (job->state == JOB_ABANDONED)
+        return true; /* its handler has it still: settle_verdict */
+    if (job->state == JOB_QUEUED && !consumer->stopping)
+        return true;
+    if (consumer->gate != NULL)
+        gate_forget(consumer->gate, job);
+    if (consumer->stopping) {
+        consumer_move(consumer, job, JOB_KEPT);
+        return true;
+    }
+    ackd_error_unref(job->error);
+    job->error = NULL;
+    job->delay_ms = 0;
+    job->message.attempt = job->failures + 1;
+    dispatch_queue(consumer, job);
+    return true;
+}
+
 void settle_answer(struct consumer *consumer, struct job *job, enum ledger_answer answer)
 {
+    if (answer != LEDGER_ACK && settle_keep(consumer, job))
+        return;
     int code = ledger_settle(&consumer->ledger, &job->entry, answer);
     if (code == ACKD_E_STALE) {
         metric_add(&consumer->metrics, METRIC_settlements_stale, 1); /* Z2 */
@@ -97,8 +136,26 @@ static void settle_hold(struct consumer *consumer, struct job *job)
     retry_dead(consumer, job, job->error);
 }
 
+/* A message of a stream is tried again here: a copy would be one for whoever else reads it. */
+static void settle_again(struct consumer *consumer, struct job *job)
+{
+    const struct retry_policy *policy = &consumer->retry.policy;
+    job->failures++;
+    uint64_t wait_ms = job->delay_ms != 0 ? job->delay_ms : retry_delay_ms(policy, job->failures);
+    if (job->failures < policy->attempts) {
+        settle_log(job, ACKD_LOG_WARNING, "retry", "failed, to be tried again in its place");
+        settle_later(consumer, job, wait_ms);
+        return;
+    }
+    retry_dead(consumer, job, job->error);
+}
+
 static void settle_retry(struct consumer *consumer, struct job *job)
 {
+    if (consumer->position != NULL && !gate_is_strict(consumer->gate)) {
+        settle_again(consumer, job);
+        return;
+    }
     if (!gate_is_strict(consumer->gate))
         retry_failed(consumer, job);
     else if (consumer->paused == 0)
@@ -176,6 +233,8 @@ void settle_flush(struct consumer *consumer)
         if (job->state != JOB_ABANDONED)
             consumer_forget(consumer, job);
     }
+    if (consumer->position != NULL)
+        position_settled(consumer->position, consumer);
     if (code != ACKD_OK)
         link_fail(
             consumer->broker->consuming); /* an answer that is not sent must not be forgotten */
@@ -191,7 +250,10 @@ void settle_verdict(struct consumer *consumer, struct job *job)
     if (job->state == JOB_ABANDONED) {
         /* Answered for at the hard limit; its memory was needed until that answer is written. */
         settle_flush(consumer);
-        consumer_forget(consumer, job);
+        if (!list_empty(&job->entry.node))
+            consumer_move(consumer, job, JOB_KEPT); /* Z4 */
+        else
+            consumer_forget(consumer, job);
         return;
     }
     bool wanted = job->verdict != ACKD_VERDICT_DONE && job->verdict != ACKD_VERDICT_DROP;
@@ -225,8 +287,8 @@ void settle_verdict(struct consumer *consumer, struct job *job)
 
 void settle_lost(struct consumer *consumer)
 {
-    static const enum job_state idle[] = {JOB_QUEUED,  JOB_RESTING, JOB_PAUSING,
-                                          JOB_SETTLED, JOB_PARKED,  JOB_HELD};
+    static const enum job_state idle[] = {JOB_QUEUED, JOB_RESTING, JOB_PAUSING, JOB_SETTLED,
+                                          JOB_PARKED, JOB_HELD,    JOB_KEPT};
     ledger_abandon(&consumer->ledger);
     consumer->settled = false;
     orphan_lost(consumer);

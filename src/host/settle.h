@@ -5,6 +5,8 @@
  *   Z1  Whatever must be published first is confirmed before the original is acknowledged.
  *   Z2  An answer for a channel that is gone is counted and dropped.
  *   Z3  What is given back because of a failure waits before that, so that it cannot spin.
+ *   Z4  A stream is given nothing back, and a classic queue with a single active consumer nothing at
+ *       the stop: what would be stays open, or is run again.
  *
  * Failed and dead messages are the business of retry.
  */
@@ -15,6 +17,11 @@
 
 /* A job came back from its runner with a verdict. */
 void settle_verdict(struct consumer *consumer, struct job *job);
+/* Whether it must not cancel its subscription when it stops: in RabbitMQ 3.10 that leaves the next
+ * consumer of a classic queue with a single active one waiting, and the queue crashes. */
+bool settle_stops_by_close(const struct consumer *consumer);
+/* Whether it gives nothing back while it is paused, and stays subscribed to what it has. */
+bool settle_keeps(const struct consumer *consumer);
 /* Answer for @job, without further ado. */
 void settle_answer(struct consumer *consumer, struct job *job, enum ledger_answer answer);
 /* Z3: give it back after @ms; at once where the consumer stops. */
