@@ -47,4 +47,81 @@ for type in classic quorum; do
     ackd_stop
     tap_is "$type: it stops with 0" "$ackd_status" 0
 done
+
+# A quorum queue with a delivery limit of 3, and ten stops while messages wait: none is destroyed. On
+# RabbitMQ before 4.3 four releases would do that.
+amqp declare limited x-queue-type=quorum x-delivery-limit=3
+ackd_config "
+consumers:
+  record:
+    queue: limited
+    handler: record
+    concurrency: 1
+    prefetch: 20
+    delivery-limit: 3
+    settings: {file: $work/limited, delay: 1h, quiet: true}
+shutdown: {timeout: 10s, soft: 0%}"
+amqp publish -c limited 15
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+    ackd_start
+    ackd_wait_ready
+    ackd_stop
+done
+tap_check "ten stops destroy nothing at a delivery limit of 3" queue_settles limited 15
+tap_is "and each message is there once" "$(amqp drain limited | sort -u | wc -l)" 15
+tap_is "nor is anything a dead letter" "$(amqp depth limited.dead)" 0
+
+# A delay queue that somebody deleted: what fails goes back, with a pause, and the queue is declared anew.
+amqp declare gone x-queue-type=quorum
+configure gone 5 100ms
+ackd_start
+ackd_wait_ready
+amqp delete gone.retry.100ms
+amqp publish -i gone- -h do=fail gone
+tap_check "without its delay queue a failed message is not lost" queue_settles gone.dead 1
+tap_within "nor does it go round and round" "$(ackd_events copy-failed)" 1 5
+
+# An error of 1 MB, and headers that leave no room for a story.
+amqp publish -n 7 -h do=fail -h size=1000000 gone
+tap_check "an error of 1 MB ends in the dead letters" queue_settles gone.dead 2
+amqp publish -n 8 -L 130900 -h do=fail gone
+tap_check "so does what has no room for a story" queue_settles gone.dead 3
+tap_is "the connections stayed up" "$(ackd_events disconnected)" 0
+ackd_stop
+
+# Delay queues that are refused: the consumer is paused, and says why.
+amqp declare refused
+amqp declare refused.retry.100ms
+configure refused 5 100ms
+amqp publish -h do=fail refused
+ackd_start
+tap_check "a delay queue of another kind pauses the consumer" ackd_wait paused
+tap_check "which names it" grep -q "refused.retry.100ms" "$ackd_log"
+tap_is "its messages stay" "$(amqp depth refused)" 1
+ackd_stop
+
+# Killed between any two steps: ackd, and the broker. (The broker not with a quorum queue of its own: where
+# a quorum queue was declared just before a kill, RabbitMQ 3.10.8 has come up without a leader for it.)
+for type in classic quorum; do
+    queue=swept.$type
+    amqp declare "$queue" x-queue-type=$type
+    configure "$queue" 3 200ms
+    amqp publish -c -h do=fail "$queue" 400
+    for round in 1 2 3 4 5; do
+        ackd_start
+        sleep "0.$((RANDOM % 6 + 3))"
+        [ "$type$round" != classic3 ] || rabbit_kill
+        ackd_kill
+        [ "$type$round" != classic3 ] || rabbit_restart
+    done
+    ackd_start
+    all_dead() {
+        [ "$(amqp depth "$queue")" = 0 ] && [ "$(amqp depth "$queue.retry.100ms")" = 0 ] &&
+            [ "$(amqp depth "$queue.retry.200ms")" = 0 ]
+    }
+    tap_check "$type: after five kills all come to an end" wait_for 60 all_dead
+    ackd_stop
+    tap_is "$type: all 400 are dead letters" \
+        "$(amqp drain "$queue.dead" | sed 's/.*"order": \([0-9]*\).*/\1/' | sort -u | wc -l)" 400
+done
 broker_test_end

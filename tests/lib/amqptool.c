@@ -33,7 +33,7 @@
 #include <amqp_tcp_socket.h>
 #endif
 
-enum { CHANNEL = 1, FRAME_MAX = 131072, FRAME_EXTRA = 8, WINDOW = 2000 };
+enum { CHANNEL = 1, FRAME_MAX = 131072, FRAME_EXTRA = 8, WINDOW = 2000, PROPERTIES_MAX = 15 };
 
 _Noreturn static void die(const char *format, ...) __attribute__((__format__(__printf__, 1, 2)));
 _Noreturn static void die(const char *format, ...)
@@ -119,6 +119,27 @@ static void put_assignment(struct bytes *table, const char *assignment)
     char *name = strndup(assignment, (size_t)(equals - assignment));
     put_entry(table, name, equals + 1);
     free(name);
+}
+
+/* NAME=VALUE,VALUE...: an array of strings. */
+static void put_array(struct bytes *table, const char *assignment)
+{
+    struct bytes values = {0};
+    const char *at = strchr(assignment, '=');
+    if (at == NULL)
+        die("'%s' is not NAME=VALUE,VALUE", assignment);
+    size_t name_size = (size_t)(at - assignment);
+    do {
+        size_t size = strcspn(++at, ",");
+        put_number(&values, 'S', 1);
+        put_long_string(&values, at, size);
+        at += size;
+    } while (*at == ',');
+    put_number(table, name_size, 1);
+    put(table, assignment, name_size);
+    put_number(table, 'A', 1);
+    put_long_string(table, values.data, values.size);
+    free(values.data);
 }
 
 /* @depth tables, each the only entry of the one around it: six bytes a level. */
@@ -225,7 +246,41 @@ struct publish {
     unsigned long keys;       /* header 'key': the number modulo this; 0: none */
     const char *id_prefix;    /* message-id; NULL: none */
     const char *content_type; /* NULL: application/json */
+    size_t property_count;
+    const char *properties[PROPERTIES_MAX + 1]; /* further ones, as NAME=VALUE; ended by NULL */
 };
+
+/* The further properties from @first to @last of those in the order of their flags. */
+static unsigned put_properties(struct bytes *payload, const struct publish *publish, size_t first,
+                               size_t last)
+{
+    static const struct {
+        const char *name;
+        unsigned flag, width; /* of a number; 0: a string */
+    } rows[] = {{"content-encoding", AMQP_BASIC_CONTENT_ENCODING_FLAG, 0},
+                {"priority", AMQP_BASIC_PRIORITY_FLAG, 1},
+                {"correlation-id", AMQP_BASIC_CORRELATION_ID_FLAG, 0},
+                {"reply-to", AMQP_BASIC_REPLY_TO_FLAG, 0},
+                {"expiration", AMQP_BASIC_EXPIRATION_FLAG, 0},
+                {"timestamp", AMQP_BASIC_TIMESTAMP_FLAG, 8},
+                {"type", AMQP_BASIC_TYPE_FLAG, 0},
+                {"user-id", AMQP_BASIC_USER_ID_FLAG, 0},
+                {"app-id", AMQP_BASIC_APP_ID_FLAG, 0}};
+    unsigned flags = 0;
+    for (size_t i = first; i <= last; i++) {
+        size_t size = strlen(rows[i].name);
+        for (const char *const *at = publish->properties; *at != NULL; at++) {
+            if (strncmp(*at, rows[i].name, size) != 0 || (*at)[size] != '=')
+                continue;
+            flags |= rows[i].flag;
+            if (payload != NULL && rows[i].width == 0)
+                put_short_string(payload, *at + size + 1);
+            else if (payload != NULL)
+                put_number(payload, strtoull(*at + size + 1, NULL, 10), rows[i].width);
+        }
+    }
+    return flags;
+}
 
 static void put_frame(struct bytes *out, int type, const struct bytes *payload)
 {
@@ -249,7 +304,7 @@ static void put_publish_method(struct bytes *out, const struct publish *publish)
     put_frame(out, 1, &payload);
 }
 
-/* Properties in the order of their flags: content-type, headers, delivery-mode, message-id. */
+/* Properties in the order of their flags. */
 static void put_content_header(struct bytes *out, const struct publish *publish, uint64_t number,
                                size_t body_size)
 {
@@ -269,17 +324,21 @@ static void put_content_header(struct bytes *out, const struct publish *publish,
     put_number(&payload,
                AMQP_BASIC_CONTENT_TYPE_FLAG | AMQP_BASIC_DELIVERY_MODE_FLAG |
                    (with_headers ? AMQP_BASIC_HEADERS_FLAG : 0) |
-                   (publish->id_prefix != NULL ? AMQP_BASIC_MESSAGE_ID_FLAG : 0),
+                   (publish->id_prefix != NULL ? AMQP_BASIC_MESSAGE_ID_FLAG : 0) |
+                   put_properties(NULL, publish, 0, 8),
                2);
     put_short_string(&payload, publish->content_type);
+    put_properties(&payload, publish, 0, 0);
     if (with_headers)
         put_long_string(&payload, headers.data, headers.size);
     put_number(&payload, publish->transient ? 1 : 2, 1);
+    put_properties(&payload, publish, 1, 4);
     if (publish->id_prefix != NULL) {
         char id[128];
         snprintf(id, sizeof id, "%s%llu", publish->id_prefix, (unsigned long long)number);
         put_short_string(&payload, id);
     }
+    put_properties(&payload, publish, 5, 8);
     if (payload.size > FRAME_MAX - FRAME_EXTRA)
         die("the headers need %zu bytes, a frame has %d", payload.size, FRAME_MAX - FRAME_EXTRA);
     put_frame(out, 2, &payload);
@@ -402,6 +461,7 @@ static const char publish_help[] =
     "  -h N=V    a header                      -i TEXT  message-id: TEXT and the number\n"
     "  -x NAME   exchange                      -t TYPE  content-type\n"
     "  -c        wait for confirms             -e       transient, not persistent\n"
+    "  -P N=V    a property                    -A N=V,V an array of strings as a header\n"
     "  -k COUNT  a header 'key' of the number modulo COUNT\n"
     "  -N DEPTH  headers nested so deep        -L SIZE  one header of SIZE bytes";
 
@@ -422,6 +482,13 @@ static bool publish_option(struct publish *publish, int option)
         return true;
     case 'h':
         put_assignment(&publish->headers, optarg);
+        return true;
+    case 'A':
+        put_array(&publish->headers, optarg);
+        return true;
+    case 'P':
+        if (publish->property_count < PROPERTIES_MAX)
+            publish->properties[publish->property_count++] = optarg;
         return true;
     case 'i':
         publish->id_prefix = optarg;
@@ -460,7 +527,7 @@ static void do_publish(int argc, char **argv)
         .content_type = "application/json",
         .first = 1,
     };
-    for (int option; (option = getopt(argc, argv, "+b:f:n:s:h:i:x:t:cek:N:L:")) != -1;)
+    for (int option; (option = getopt(argc, argv, "+b:f:n:s:h:i:x:t:cek:N:L:P:A:")) != -1;)
         if (!publish_option(&publish, option))
             die("usage: %s", publish_help);
     if (optind >= argc)

@@ -113,6 +113,15 @@ static bool is_there(const struct record *record, const char *suffix)
     return access(path, F_OK) == 0;
 }
 
+/* With a text of as many bytes as the header 'size' says. */
+static int fail_at_length(const struct ackd_message *message)
+{
+    struct ackd_header header;
+    bool given = ackd_message_header(message, "size", &header);
+    int size = given && header.kind == ACKD_HEADER_INTEGER ? (int)header.integer : 1;
+    return ackd_fail(ACKD_E_USER, "told to fail%*s", size, "");
+}
+
 static int act(const struct ackd_message *message, const struct record *record, const char *id)
 {
     if (is_told(message, record, "overflow")) {
@@ -132,7 +141,7 @@ static int act(const struct ackd_message *message, const struct record *record, 
         ACKD_TRY(ackd_delay(20));
     ACKD_TRY(ackd_delay(wait_ms(message, record)));
     if (is_told(message, record, "fail"))
-        return ackd_fail(ACKD_E_USER, "told to fail");
+        return fail_at_length(message);
     if (is_told(message, record, "flaky") && strtoul(id, NULL, 10) % 7 == 0 &&
         ackd_message_attempt(message) < 3)
         return ackd_fail(ACKD_E_USER, "flaky");
