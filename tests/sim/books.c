@@ -50,6 +50,20 @@ static bool books_ends(uint8_t outcome)
     return outcome == BOOKS_DONE || outcome == BOOKS_DROPPED;
 }
 
+void books_started(struct books *books, uint64_t serial)
+{
+    struct books_delivery *delivery = books_delivery(books, serial);
+    sim_that(delivery->outcome == BOOKS_NONE || delivery->outcome == BOOKS_FAILED);
+    sim_that(!delivery->settled);
+    delivery->outcome = BOOKS_NONE;
+}
+
+bool books_is_open(const struct books *books, uint64_t serial)
+{
+    const struct books_delivery *delivery = books_delivery(books, serial);
+    return !delivery->settled && !delivery->lost;
+}
+
 void books_outcome(struct books *books, uint64_t serial, enum books_outcome outcome)
 {
     struct books_delivery *delivery = books_delivery(books, serial);

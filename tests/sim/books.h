@@ -63,6 +63,10 @@ struct books {
 
 void books_begin(struct books *books, size_t messages, const char *dead_queue);
 void books_free(struct books *books);
+/* The handler is called for a delivery: once more only if it has failed before. */
+void books_started(struct books *books, uint64_t serial);
+/* Whether the broker still waits for an answer to the delivery. */
+bool books_is_open(const struct books *books, uint64_t serial);
 /* Before the handler returns. */
 void books_outcome(struct books *books, uint64_t serial, enum books_outcome outcome);
 /* The broker's observer. */

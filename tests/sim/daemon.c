@@ -84,6 +84,7 @@ static void daemon_put(struct daemon *daemon, uint64_t number)
     uint8_t bytes[DAEMON_HEADER_MAX];
     uint8_t *at = daemon_put_long(bytes, FAKEQUEUE_NUMBER, number);
     at = daemon_put_long(at, FAKEQUEUE_SERIAL, 0);
+    at = daemon_put_long(at, "x-sim-key", number % DAEMON_KEYS);
     for (uint64_t more = sim_between(0, 9); more > 0; more--)
         at = daemon_put_long(at, "x-more", more);
     struct properties properties = {.delivery_mode = 2, .priority = -1};
@@ -245,28 +246,43 @@ struct daemon_delivery {
     uint64_t serial;
 };
 
-static struct daemon_delivery daemon_delivery(const struct daemon *daemon,
+static struct daemon_delivery daemon_delivery(struct daemon *daemon,
                                               const struct ackd_message *message)
 {
     struct daemon_delivery delivery = {.number = daemon_header(message, FAKEQUEUE_NUMBER),
                                        .serial = daemon_header(message, FAKEQUEUE_SERIAL)};
     sim_that(delivery.number > 0 && delivery.number <= daemon->options.messages);
+    books_started(&daemon->books, delivery.serial);
     struct ackd_bytes body = ackd_message_body(message);
     daemon_check_body(delivery.number, body.data, body.size);
     return delivery;
 }
 
-/* D7: where the order is that of deliveries. */
+/* D7: where the order is that of deliveries. With keys: none runs beside another of its key, unless
+ * that one's channel is gone. */
 static void daemon_enter(struct daemon *daemon, const struct daemon_delivery *delivery)
 {
-    if (daemon->options.loops == 1)
+    uint64_t *key = &daemon->keys[delivery->number % DAEMON_KEYS];
+    if (daemon->options.keyed)
+        sim_that(*key == 0 || !books_is_open(&daemon->books, *key));
+    else if (daemon->options.loops == 1)
         sim_that(delivery->serial > daemon->last_serial);
+    *key = delivery->serial;
     daemon->last_serial = delivery->serial;
     daemon->running++;
     if (daemon->running > daemon->running_max)
         daemon->running_max = daemon->running;
     sim_that(daemon->running <= daemon->options.concurrency);
     sim_equal(daemon->started, daemon->options.loops);
+}
+
+static void daemon_leave(struct daemon *daemon, const struct daemon_delivery *delivery)
+{
+    uint64_t *key = &daemon->keys[delivery->number % DAEMON_KEYS];
+    if (*key == delivery->serial)
+        *key = 0;
+    daemon->running--;
+    daemon->handled++;
 }
 
 /* What became of one whose handler ended with @code before it could decide. */
@@ -285,8 +301,7 @@ static int daemon_handle(const struct ackd_message *message, void *state)
     struct daemon_message *planned = &daemon->messages[delivery.number];
     daemon_enter(daemon, &delivery);
     int code = daemon_wait(daemon, planned);
-    daemon->running--;
-    daemon->handled++;
+    daemon_leave(daemon, &delivery);
     if (code == ACKD_OK)
         return daemon_return(daemon, planned, delivery.serial, ackd_time_left_ms() == 0);
     daemon_ended(daemon, delivery.serial, code);
@@ -303,13 +318,12 @@ static int daemon_handle_batch(const struct ackd_batch *batch, void *state)
     sim_that(size > 0 && size <= daemon->options.batch);
     for (size_t i = 0; i < size; i++) {
         deliveries[i] = daemon_delivery(daemon, ackd_batch_message(batch, i));
-        sim_that(i == 0 || daemon->options.loops > 1 ||
+        sim_that(i == 0 || daemon->options.loops > 1 || daemon->options.keyed ||
                  deliveries[i].serial > deliveries[i - 1].serial);
     }
     daemon_enter(daemon, &deliveries[0]);
     int code = daemon_wait(daemon, &daemon->messages[deliveries[0].number]);
-    daemon->running--;
-    daemon->handled++;
+    daemon_leave(daemon, &deliveries[0]);
     for (size_t i = 0; i < size; i++) {
         if (code != ACKD_OK) {
             daemon_ended(daemon, deliveries[i].serial, code);
@@ -374,9 +388,10 @@ static void daemon_configure(struct daemon *daemon)
             "shutdown: {timeout: %ums, soft: 50%%}\n"
             "plugins: {path: [/nowhere]}\n"
             "consumers:\n  sim:\n    queue: work\n    handler: sim\n    concurrency: %u\n"
-            "    loops: %u\n    retry: {attempts: 5, first: 100ms, factor: 2, max: 5s}\n",
+            "    loops: %u\n    retry: {attempts: %u, first: 100ms, factor: 2, max: 5s}\n",
             options->heartbeat_s, options->loops, options->careless ? "fail" : "log",
-            options->shutdown_ms, options->concurrency, options->loops);
+            options->shutdown_ms, options->concurrency, options->loops,
+            options->attempts == 0 ? 5 : options->attempts);
     if (options->prefetch > 0)
         fprintf(out, "    prefetch: %u\n", options->prefetch);
     if (options->lines != NULL)
@@ -519,6 +534,7 @@ void daemon_again(struct daemon *daemon)
     daemon->signals = daemon->running = daemon->started = 0;
     daemon->signal_ns = daemon->unsent_ns = 0;
     daemon->last_serial = 0;
+    memset(daemon->keys, 0, sizeof daemon->keys);
     sim_system_begin();
     daemon_configure(daemon);
     int code = host_new(daemon->config, &daemon->host);

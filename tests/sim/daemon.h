@@ -17,7 +17,7 @@
 #include "host/host.h"
 #include "sim_broker.h"
 
-enum { DAEMON_KILLED = -1 }; /* of daemon_run */
+enum { DAEMON_KILLED = -1 /* of daemon_run */, DAEMON_KEYS = 17 };
 
 struct daemon_options {
     unsigned messages;
@@ -44,6 +44,7 @@ struct daemon_options {
     unsigned orphaned;   /* ... of which one fails */
     unsigned strange;    /* return a positive number, once */
     unsigned publish;    /* publish something */
+    unsigned attempts;   /* 0: five */
     unsigned batch;      /* messages of a batch at most; 0: there are none */
     bool quorum;         /* the queue */
     const char *version; /* of the broker; NULL: the default */
@@ -51,6 +52,7 @@ struct daemon_options {
     unsigned awaits;     /* of a handler, at most; 0: three */
     unsigned fed;        /* messages are put one after the other, over so many ms */
     bool careless;       /* each leaves behind a failure that nobody looks at, and keeps another */
+    bool keyed;          /* `lines` have a key: header:x-sim-key */
     bool ids;            /* messages have ids of their own */
     const char *lines;   /* further ones of the consumer, "    key: value\n"; NULL: none */
     bool offloads;       /* each handler has a job for the CPU pool */
@@ -79,6 +81,7 @@ struct daemon {
     unsigned started; /* loops whose start() has succeeded, and stop() not yet */
     unsigned handled;
     uint64_t last_serial;
+    uint64_t keys[DAEMON_KEYS]; /* serials that run; 0: none of the key */
     uint64_t unsent_ns; /* since when there are answers that were not sent; 0: there are none */
     struct timer feed;
     unsigned put;        /* messages that are in the broker, or were */

@@ -4,20 +4,24 @@
 
 #include "storm.h"
 
+#include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "chaos.h"
 
 enum {
     STORM_CALM_S = 600, /* of calm, and all is consumed: the longest waits are of a minute */
-    STORM_ABOUT_SIZE = 512
+    STORM_ABOUT_SIZE = 1024,
+    STORM_LINES_SIZE = 512
 };
 
 static struct {
     struct daemon daemon;
     struct chaos chaos;
     struct timer death;
-    unsigned lives; /* processes that are stopped or killed, to come */
+    unsigned lives;               /* processes that are stopped or killed, to come */
+    char lines[STORM_LINES_SIZE]; /* of the consumer's options */
     char about[STORM_ABOUT_SIZE];
 } storm;
 
@@ -78,6 +82,37 @@ static void storm_draw_options(struct daemon_options *options)
     options->fed = (unsigned)sim_between(100, sim_chance(50) ? 2000 : 20000);
 }
 
+__attribute__((format(printf, 1, 2))) static void storm_add_line(const char *format, ...)
+{
+    size_t size = strlen(storm.lines);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(storm.lines + size, sizeof storm.lines - size, format, args);
+    va_end(args);
+}
+
+static void storm_draw_lines(struct daemon_options *options)
+{
+    storm.lines[0] = '\0';
+    options->ids = sim_chance(50);
+    if (options->ids)
+        storm_add_line("    message-ids: unique\n");
+    if (sim_chance(30))
+        storm_add_line("    orphans: cancel\n");
+    options->keyed = sim_chance(25);
+    if (options->keyed)
+        storm_add_line("    key: header:x-sim-key\n    key-order: %s\n    key-hold: %ums\n",
+                       sim_chance(50) ? "strict" : "relaxed", (unsigned)sim_between(1, 3000));
+    if (sim_chance(15))
+        storm_add_line("    rate: %u/s\n", (unsigned)sim_between(50, 2000));
+    options->attempts = storm_draw(60, 1, 6);
+    if (sim_chance(15))
+        storm_add_line("    kill-switch: {failures: %u%%, of: %u, pause: %ums}\n",
+                       (unsigned)sim_between(10, 90), (unsigned)sim_between(2, 50),
+                       (unsigned)sim_between(10, 5000));
+    options->lines = storm.lines;
+}
+
 static void storm_describe(const struct daemon_options *options)
 {
     snprintf(storm.about, sizeof storm.about,
@@ -85,12 +120,13 @@ static void storm_describe(const struct daemon_options *options)
              "timeout %u ms, buffer %u KiB, batch %u, publish %u into %u, %s %s; delays to %u ms, "
              "of 100: "
              "fail %u, dead %u, drop %u, "
-             "nested %u; %u faults, %u stops and kills",
+             "nested %u; %u faults, %u stops and kills\n%s",
              options->messages, options->body_max, options->fed, options->concurrency,
              options->prefetch, options->loops, options->timeout_ms, options->buffer_kib,
              options->batch, options->publish, options->full, options->version,
              options->quorum ? "quorum" : "classic", options->delay_max_ms, options->fail,
-             options->dead, options->drop, options->nested, storm.chaos.faults, storm.lives);
+             options->dead, options->drop, options->nested, storm.chaos.faults, storm.lives,
+             storm.lines);
 }
 
 /* The process is to be killed now, or stopped. */
@@ -154,6 +190,7 @@ void storm_run(uint64_t seed, struct storm_counts *ret_counts)
     struct daemon_options options;
     sim_begin(seed);
     storm_draw_options(&options);
+    storm_draw_lines(&options);
     daemon_begin(daemon, &options);
     daemon->stop_when_done = true;
     daemon->step = storm_step;
