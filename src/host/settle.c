@@ -98,10 +98,10 @@ void settle_answer(struct consumer *consumer, struct job *job, enum ledger_answe
     }
     ackd_assert(code == ACKD_OK);
     consumer->settled = true;
+    if (job->state != JOB_ABANDONED)
+        consumer_move(consumer, job, JOB_SETTLED); /* first: a pause gives back whatever waits */
     if (consumer->gate != NULL)
         settle_leave_gate(consumer, job, answer);
-    if (job->state != JOB_ABANDONED)
-        consumer_move(consumer, job, JOB_SETTLED);
 }
 
 static void settle_pause_over(struct timer *timer)

@@ -258,14 +258,14 @@ static struct daemon_delivery daemon_delivery(struct daemon *daemon,
     return delivery;
 }
 
-/* D7: where the order is that of deliveries. With keys: none runs beside another of its key, unless
- * that one's channel is gone. */
+/* D7: where the order is that of deliveries. With ids one may wait for the end of its own first
+ * handler. With keys: none runs beside another of its key, unless that one's channel is gone. */
 static void daemon_enter(struct daemon *daemon, const struct daemon_delivery *delivery)
 {
     uint64_t *key = &daemon->keys[delivery->number % DAEMON_KEYS];
     if (daemon->options.keyed)
         sim_that(*key == 0 || !books_is_open(&daemon->books, *key));
-    else if (daemon->options.loops == 1)
+    else if (daemon->options.loops == 1 && !daemon->options.ids)
         sim_that(delivery->serial > daemon->last_serial);
     *key = delivery->serial;
     daemon->last_serial = delivery->serial;
@@ -319,7 +319,7 @@ static int daemon_handle_batch(const struct ackd_batch *batch, void *state)
     for (size_t i = 0; i < size; i++) {
         deliveries[i] = daemon_delivery(daemon, ackd_batch_message(batch, i));
         sim_that(i == 0 || daemon->options.loops > 1 || daemon->options.keyed ||
-                 deliveries[i].serial > deliveries[i - 1].serial);
+                 daemon->options.ids || deliveries[i].serial > deliveries[i - 1].serial);
     }
     daemon_enter(daemon, &deliveries[0]);
     int code = daemon_wait(daemon, &daemon->messages[deliveries[0].number]);
@@ -421,7 +421,8 @@ static void daemon_check_way(const struct consumer *consumer)
     enum subscription_state state = subscription_state(consumer->subscription);
     if (link == LINK_WAITING || link == LINK_LOGIN)
         sim_that(link_waits(consumer->broker->consuming));
-    if (state != SUBSCRIPTION_IDLE && state != SUBSCRIPTION_ACTIVE)
+    bool suspended = state == SUBSCRIPTION_SUSPENDED && consumer->paused != 0;
+    if (state != SUBSCRIPTION_IDLE && state != SUBSCRIPTION_ACTIVE && !suspended)
         sim_that(subscription_waits(consumer->subscription));
 }
 
@@ -434,6 +435,16 @@ static void daemon_check_answers(struct daemon *daemon, const struct consumer *c
         daemon->unsent_ns = sim_now_ns();
     else
         sim_that(sim_now_ns() - daemon->unsent_ns < DAEMON_UNSENT_MS * NS_PER_MS);
+}
+
+/* Where a consumer may pause by itself, it subscribes anew on its channel afterwards: what it holds
+ * then does not count against the new prefetch. */
+static uint64_t daemon_open_max(const struct daemon *daemon, const struct consumer *consumer)
+{
+    if (daemon->flooded)
+        return UINT64_MAX;
+    return daemon->options.lines == NULL ? consumer->config->prefetch
+                                         : 2 * (uint64_t)consumer->config->prefetch;
 }
 
 /* U1 and U2 of the consumer, L1 of the ledger; that the broker has no reason to complain (A9). */
@@ -449,7 +460,7 @@ static void daemon_check(void *arg)
     list_for_each (node, &daemon->host->consumers) {
         const struct consumer *consumer = LIST_ITEM(node, consumer, node);
         sim_that(consumer->running <= consumer->config->concurrency);
-        sim_that(consumer->ledger.open <= consumer->config->prefetch || daemon->flooded);
+        sim_that(consumer->ledger.open <= daemon_open_max(daemon, consumer));
         daemon_check_answers(daemon, consumer);
         sim_that(consumer->reason[CONSUMER_REASON_SIZE - 1] == '\0');
         daemon_check_way(consumer);

@@ -109,8 +109,8 @@ static void storm_draw_lines(struct daemon_options *options)
     if (sim_chance(15))
         storm_add_line("    kill-switch: {failures: %u%%, of: %u, pause: %ums}\n",
                        (unsigned)sim_between(10, 90), (unsigned)sim_between(2, 50),
-                       (unsigned)sim_between(10, 5000));
-    options->lines = storm.lines;
+                       (unsigned)sim_between(100, 5000));
+    options->lines = storm.lines[0] == '\0' ? NULL : storm.lines;
 }
 
 static void storm_describe(const struct daemon_options *options)
