@@ -74,14 +74,14 @@ static void consumer_active(uint32_t messages, uint32_t consumers, void *arg)
 
 static void consumer_delivery(struct delivery *delivery, void *arg)
 {
-    dispatch_delivery(arg, delivery);
+    dispatch_delivery(arg, delivery, false);
 }
 
 static void consumer_stray(struct delivery *delivery, void *arg)
 {
     struct consumer *consumer = arg;
     metric_add(&consumer->metrics, METRIC_messages_stray, 1);
-    dispatch_stray(consumer, delivery);
+    dispatch_delivery(consumer, delivery, true);
 }
 
 static bool consumer_hungry(void *arg)

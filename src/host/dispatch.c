@@ -66,8 +66,7 @@ static inline bool dispatch_has_past(const struct consumer *consumer,
            consumer->broker->any_author;
 }
 
-/* Its job, QUEUED; NULL: its tag is not what it should be, and the connection has ended. */
-static struct job *dispatch_open(struct consumer *consumer, struct delivery *delivery)
+void dispatch_delivery(struct consumer *consumer, struct delivery *delivery, bool stray)
 {
     struct job *job = job_init(delivery, consumer, consumer->config->name, consumer->config->queue);
     consumer->broker->last_active = consumer;
@@ -79,21 +78,14 @@ static struct job *dispatch_open(struct consumer *consumer, struct delivery *del
         job->state = JOB_SETTLED;
         consumer_forget(consumer, job);
         link_fail(consumer->broker->consuming);
-        return NULL;
+        return;
     }
     job->state = JOB_QUEUED;
     list_append(&consumer->jobs[JOB_QUEUED], &job->node);
     if (consumer->position != NULL)
         position_delivered(consumer->position, job);
-    return job;
-}
-
-void dispatch_delivery(struct consumer *consumer, struct delivery *delivery)
-{
-    struct job *job = dispatch_open(consumer, delivery);
-    if (job == NULL)
-        return;
-    if (consumer->stopping || (consumer->paused != 0 && !settle_keeps(consumer))) {
+    stray = stray && consumer->position == NULL; /* it cannot go back to its stream */
+    if (stray || consumer->stopping || (consumer->paused != 0 && !settle_keeps(consumer))) {
         retry_give_back(consumer, job);
         return;
     }
@@ -107,17 +99,6 @@ void dispatch_delivery(struct consumer *consumer, struct delivery *delivery)
         return;
     if (consumer->gate != NULL && gate_add(consumer->gate, job, false) != ACKD_OK)
         retry_give_back(consumer, job);
-}
-
-void dispatch_stray(struct consumer *consumer, struct delivery *delivery)
-{
-    if (consumer->position != NULL) {
-        dispatch_delivery(consumer, delivery); /* it cannot go back to its stream */
-        return;
-    }
-    struct job *job = dispatch_open(consumer, delivery);
-    if (job != NULL)
-        settle_answer(consumer, job, LEDGER_RELEASE);
 }
 
 void dispatch_queue(struct consumer *consumer, struct job *job)

@@ -9,10 +9,9 @@
 
 #include "host/consumer.h"
 
-/* A message came: open its tag and queue it, or settle it where it cannot run. */
-void dispatch_delivery(struct consumer *consumer, struct delivery *delivery);
-/* One came to a subscription that has ended: it goes back. */
-void dispatch_stray(struct consumer *consumer, struct delivery *delivery);
+/* A message came: open its tag and queue it, or settle it where it cannot run. @stray: it came
+ * to a subscription that has ended, and goes back. */
+void dispatch_delivery(struct consumer *consumer, struct delivery *delivery, bool stray);
 /* A message is to run after all: first of those that wait. */
 void dispatch_queue(struct consumer *consumer, struct job *job);
 /* Once per turn: start what may, in order; see to what has waited for too long. */
