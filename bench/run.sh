@@ -14,11 +14,13 @@ mapfile -t programs < <(find "$here" -name 'bench_*.c' | sed 's|.*/||; s|\.c$||'
 jobs=$(nproc)
 
 make -s -C "$build" -j "$jobs" all "${programs[@]/#/bench/}" bench/firehose bench/bare bench/raw \
-    bench/noop.la bench/await.la >/dev/null || exit 1
+    bench/noop.la bench/await.la bench/keyed.la tests/lib/amqptool >/dev/null || exit 1
 
 for program in "${programs[@]}"; do
     [ "${#json[@]}" -gt 0 ] || printf '\n%s\n' "$program"
     timeout 300 "$build/bench/$program" "${json[@]}" || exit 1
 done
 [ "${#json[@]}" -gt 0 ] || printf '\npipeline\n'
-timeout 900 bash "$here/pipeline.sh" "${json[@]}" "$build"
+timeout 900 bash "$here/pipeline.sh" "${json[@]}" "$build" || exit 1
+[ "${#json[@]}" -gt 0 ] || printf '\nkeys\n'
+timeout 300 bash "$here/keys.sh" "${json[@]}" "$build"

@@ -135,6 +135,7 @@ struct config_consumer {
     const char *handler;
     const char *dead_letter; /* the queue's name; default <queue>.dead */
     uint32_t concurrency;
+    bool prefetch_given; /* else it is derived */
     uint32_t prefetch;   /* at least config_slots(); derived: derive_prefetch() */
     uint32_t batch_size; /* 0: no batches */
     uint64_t batch_wait_ms;

@@ -374,7 +374,8 @@ static void derive_numbers(const struct derive *derive, const struct section *se
         derive_say(findings, section, OPTIONS_CONSUMER, "loops",
                    "'concurrency' is %u: some loops would have nothing to do",
                    consumer->concurrency);
-    if (section_node(section, OPTIONS_CONSUMER, "prefetch") == NULL) {
+    consumer->prefetch_given = section_node(section, OPTIONS_CONSUMER, "prefetch") != NULL;
+    if (!consumer->prefetch_given) {
         consumer->prefetch = derive_prefetch(consumer);
     } else if (consumer->prefetch > 0 && consumer->prefetch < config_slots(consumer)) {
         derive_say(findings, section, OPTIONS_CONSUMER, "prefetch",

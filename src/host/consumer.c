@@ -329,6 +329,7 @@ int consumer_new(struct host *host, const struct config_consumer *config,
     consumer->config = config;
     consumer->concurrency = config->concurrency;
     consumer->prefetch = config->prefetch;
+    consumer->prefetch_fixed = config->prefetch_given || config->exclusive || config->single_active;
     consumer->start_again_ms = CONSUMER_START_AGAIN_FIRST_MS;
     list_init(&consumer->node);
     list_init(&consumer->retry.wish.node);

@@ -40,10 +40,11 @@ struct consumer {
     uint32_t running;
     uint32_t concurrency; /* as it is now; see control.h */
     uint32_t prefetch;
-    struct timer aging; /* armed while messages wait */
-    uint64_t aged_tag;  /* up to this one they had come when it last fired */
-    struct gate *gate;  /* NULL: a free slot is all that a message needs */
-    unsigned paused;    /* a bit for each enum pause_cause that holds */
+    bool prefetch_fixed; /* by the configuration or an operator; see gate_look_ahead */
+    struct timer aging;  /* armed while messages wait */
+    uint64_t aged_tag;   /* up to this one they had come when it last fired */
+    struct gate *gate;   /* NULL: a free slot is all that a message needs */
+    unsigned paused;     /* a bit for each enum pause_cause that holds */
     uint32_t epochs;
     bool settled; /* the ledger has answers to send */
     struct station *stations;

@@ -114,6 +114,7 @@ int control_prefetch(struct host *host, const char *name, uint32_t prefetch)
     struct consumer *consumer = NULL;
     ACKD_TRY(control_find(host, name, &consumer));
     ACKD_TRY(control_check("a prefetch", prefetch, CONTROL_PREFETCH_MAX));
+    consumer->prefetch_fixed = true;
     consumer_set_prefetch(consumer, prefetch);
     control_log(consumer, "prefetch", prefetch);
     return ACKD_OK;

@@ -222,6 +222,8 @@ void dispatch_go_on(struct consumer *consumer)
         job->station->running++;
         runner_send(job->station->runner, &job->crossing);
     }
+    if (consumer->gate != NULL)
+        gate_look_ahead(consumer->gate);
     if (!timer_armed(&consumer->aging) && !list_empty(&consumer->jobs[JOB_QUEUED]) &&
         consumer->config->consumer_timeout_ms > 0)
         dispatch_arm_aging(consumer);

@@ -15,6 +15,12 @@
 #include "host/host.h"
 #include "host/pause.h"
 
+enum {
+    GATE_AHEAD_MAX = 16384, /* messages, that a consumer with a key fetches at most by itself */
+    GATE_AHEAD_LEFT = 4,    /* back to the usual when so much of that waits: a quarter */
+    GATE_AHEAD_BUFFER = 2   /* of the buffer that it may fill for that: a half */
+};
+
 static uint64_t gate_now_ns(const struct gate *gate)
 {
     return loop_now_ns(gate->consumer->host->loop);
@@ -208,6 +214,27 @@ struct job *gate_take(struct gate *gate)
     job->period = kill_switch_start(&gate->kill_switch);
     job->gated = true;
     return job;
+}
+
+void gate_look_ahead(struct gate *gate)
+{
+    struct consumer *consumer = gate->consumer;
+    const struct config_consumer *config = consumer->config;
+    if (gate->lanes == NULL || consumer->prefetch_fixed || consumer->paused != 0 ||
+        gate->rate.count > 0 || gate->kill_switch.state != KILL_SWITCH_CLOSED)
+        return;
+    if (consumer->prefetch > config->prefetch &&
+        lanes_waiting(gate->lanes) < config->prefetch / GATE_AHEAD_LEFT) {
+        consumer_set_prefetch(consumer, config->prefetch);
+        return;
+    }
+    bool full = consumer->ledger.open >= consumer->prefetch;
+    bool idle = consumer->running < consumer->concurrency && !lanes_ready(gate->lanes);
+    uint64_t buffer = config->buffer == 0 ? config_buffer(consumer->host->config) : config->buffer;
+    bool room = (uint64_t)metric_load(&consumer->metrics, METRIC_bytes_buffered) <
+                buffer / GATE_AHEAD_BUFFER;
+    if (full && idle && room && consumer->prefetch < GATE_AHEAD_MAX)
+        consumer_set_prefetch(consumer, consumer->prefetch * 2);
 }
 
 bool gate_is_strict(const struct gate *gate)

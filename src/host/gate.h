@@ -45,6 +45,12 @@ void gate_free(struct gate **gate);
 ACKD_MUST_CHECK int gate_add(struct gate *gate, struct job *job, bool first);
 /* The next that may start, all taken; NULL: none. It is still QUEUED. */
 struct job *gate_take(struct gate *gate);
+/*
+ * Once per turn: where slots are idle because all that is here waits for busy keys, more is fetched,
+ * to find other keys behind it; and less again when that is over. Not where the prefetch was given,
+ * nor where another host would take the queue over meanwhile.
+ */
+void gate_look_ahead(struct gate *gate);
 /* It has come back: its places are free, and a relaxed key. */
 void gate_give_back(struct gate *gate, struct job *job);
 /* It is settled, or forgotten: its key is free. */
