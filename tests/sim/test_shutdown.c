@@ -218,18 +218,18 @@ static void stop_careless(uint64_t seed)
     }                                    \
     END_TEST
 
-SHUTDOWN_TEST(a_stop_while_resolving_is_soon_over, stop_unresolved)
-SHUTDOWN_TEST(a_stop_while_connecting_is_soon_over, stop_connecting)
-SHUTDOWN_TEST(a_stop_while_backing_off_is_soon_over, stop_backing_off)
-SHUTDOWN_TEST(a_stop_while_logging_in_is_soon_over, stop_login)
-SHUTDOWN_TEST(a_stop_while_handlers_start_is_soon_over, stop_starting)
+SHUTDOWN_TEST(promise_s8_a_stop_while_resolving_is_soon_over, stop_unresolved)
+SHUTDOWN_TEST(promise_s8_a_stop_while_connecting_is_soon_over, stop_connecting)
+SHUTDOWN_TEST(promise_s8_a_stop_while_backing_off_is_soon_over, stop_backing_off)
+SHUTDOWN_TEST(promise_s8_a_stop_while_logging_in_is_soon_over, stop_login)
+SHUTDOWN_TEST(promise_s8_a_stop_while_handlers_start_is_soon_over, stop_starting)
 SHUTDOWN_TEST(a_stop_does_not_wait_for_ever_for_a_handlers_end, stop_hooks)
-SHUTDOWN_TEST(a_stop_of_an_idle_daemon_is_soon_over, stop_idle_running)
-SHUTDOWN_TEST(a_stop_with_a_frozen_broker_is_soon_over, stop_frozen)
+SHUTDOWN_TEST(promise_s8_a_stop_of_an_idle_daemon_is_soon_over, stop_idle_running)
+SHUTDOWN_TEST(promise_s8_a_stop_with_a_frozen_broker_is_soon_over, stop_frozen)
 SHUTDOWN_TEST(a_stop_lets_work_finish_and_then_cancels_it, stop_busy)
 SHUTDOWN_TEST(a_second_signal_cancels_at_once, stop_twice)
 SHUTDOWN_TEST(a_stop_waits_for_confirms, stop_publishing)
-SHUTDOWN_TEST(a_stop_gives_back_what_does_not_end, stop_stubborn)
+SHUTDOWN_TEST(promise_s5_a_stop_gives_back_what_does_not_end, stop_stubborn)
 SHUTDOWN_TEST(a_verdict_may_cross_with_the_end_by_force, stop_at_verdict)
 SHUTDOWN_TEST(rule_u6_failures_nobody_looked_at_show_in_the_status, stop_careless)
 
@@ -238,18 +238,18 @@ Suite *test_suite(void)
     Suite *suite = suite_create("shutdown");
     TCase *tcase = tcase_create("shutdown");
     tcase_set_timeout(tcase, 300);
-    tcase_add_test(tcase, a_stop_while_resolving_is_soon_over);
-    tcase_add_test(tcase, a_stop_while_connecting_is_soon_over);
-    tcase_add_test(tcase, a_stop_while_backing_off_is_soon_over);
-    tcase_add_test(tcase, a_stop_while_logging_in_is_soon_over);
-    tcase_add_test(tcase, a_stop_while_handlers_start_is_soon_over);
+    tcase_add_test(tcase, promise_s8_a_stop_while_resolving_is_soon_over);
+    tcase_add_test(tcase, promise_s8_a_stop_while_connecting_is_soon_over);
+    tcase_add_test(tcase, promise_s8_a_stop_while_backing_off_is_soon_over);
+    tcase_add_test(tcase, promise_s8_a_stop_while_logging_in_is_soon_over);
+    tcase_add_test(tcase, promise_s8_a_stop_while_handlers_start_is_soon_over);
     tcase_add_test(tcase, a_stop_does_not_wait_for_ever_for_a_handlers_end);
-    tcase_add_test(tcase, a_stop_of_an_idle_daemon_is_soon_over);
-    tcase_add_test(tcase, a_stop_with_a_frozen_broker_is_soon_over);
+    tcase_add_test(tcase, promise_s8_a_stop_of_an_idle_daemon_is_soon_over);
+    tcase_add_test(tcase, promise_s8_a_stop_with_a_frozen_broker_is_soon_over);
     tcase_add_test(tcase, a_stop_lets_work_finish_and_then_cancels_it);
     tcase_add_test(tcase, a_second_signal_cancels_at_once);
     tcase_add_test(tcase, a_stop_waits_for_confirms);
-    tcase_add_test(tcase, a_stop_gives_back_what_does_not_end);
+    tcase_add_test(tcase, promise_s5_a_stop_gives_back_what_does_not_end);
     tcase_add_test(tcase, a_verdict_may_cross_with_the_end_by_force);
     tcase_add_test(tcase, rule_u6_failures_nobody_looked_at_show_in_the_status);
     suite_add_tcase(suite, tcase);

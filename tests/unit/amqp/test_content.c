@@ -51,7 +51,7 @@ static void expect_message(uint64_t tag, const void *body, size_t size)
 }
 
 /* D2 */
-START_TEST(test_bodies_come_byte_for_byte_at_every_size)
+START_TEST(promise_d2_bodies_come_byte_for_byte_at_every_size)
 {
     static const size_t sizes[] = {0,      1,      1900,   1901,   16383,  65535,   131063,
                                    131064, 131065, 262128, 262129, 262130, 64 << 20};
@@ -166,7 +166,7 @@ START_TEST(test_channels_may_take_turns_frame_by_frame)
 END_TEST
 
 /* D3 */
-START_TEST(test_content_out_of_order_breaks_the_protocol)
+START_TEST(promise_d3_content_out_of_order_breaks_the_protocol)
 {
     begin();
     server_say_deliver(&server, 1, 1);
@@ -214,7 +214,7 @@ START_TEST(test_content_out_of_order_breaks_the_protocol)
 END_TEST
 
 /* D4 */
-START_TEST(test_a_message_beyond_the_limit_is_counted_and_dropped)
+START_TEST(promise_d4_a_message_beyond_the_limit_is_counted_and_dropped)
 {
     server_init(&server);
     connection_free(&server.connection);
@@ -357,7 +357,7 @@ START_TEST(test_a_large_body_behind_an_oversized_header_is_whole)
 END_TEST
 
 /* D6 */
-START_TEST(test_unreadable_headers_make_poison_and_nothing_else)
+START_TEST(promise_d6_unreadable_headers_make_poison_and_nothing_else)
 {
     static const struct {
         const char *entries;
@@ -464,17 +464,17 @@ Suite *test_suite(void)
     Suite *suite = suite_create("amqp/content");
     TCase *tc = tcase_create("content");
     tcase_set_timeout(tc, 60);
-    tcase_add_test(tc, test_bodies_come_byte_for_byte_at_every_size);
+    tcase_add_test(tc, promise_d2_bodies_come_byte_for_byte_at_every_size);
     tcase_add_test(tc, test_what_the_method_said_is_in_the_delivery);
     tcase_add_test(tc, test_a_returned_message_says_why);
     tcase_add_test(tc, test_channels_may_take_turns_frame_by_frame);
-    tcase_add_test(tc, test_content_out_of_order_breaks_the_protocol);
-    tcase_add_test(tc, test_a_message_beyond_the_limit_is_counted_and_dropped);
+    tcase_add_test(tc, promise_d3_content_out_of_order_breaks_the_protocol);
+    tcase_add_test(tc, promise_d4_a_message_beyond_the_limit_is_counted_and_dropped);
     tcase_add_test(tc, test_a_body_without_end_takes_no_memory);
     tcase_add_test(tc, test_a_header_frame_may_be_larger_than_frame_max);
     tcase_add_test(tc, test_a_header_frame_beyond_the_limit_is_skipped_and_its_message_poison);
     tcase_add_test(tc, test_a_large_body_behind_an_oversized_header_is_whole);
-    tcase_add_test(tc, test_unreadable_headers_make_poison_and_nothing_else);
+    tcase_add_test(tc, promise_d6_unreadable_headers_make_poison_and_nothing_else);
     tcase_add_test(tc, test_a_large_body_is_read_into_its_place);
     tcase_add_test(tc, test_between_large_fragments_only_the_next_head_is_read);
     suite_add_tcase(suite, tc);

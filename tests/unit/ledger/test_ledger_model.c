@@ -207,7 +207,7 @@ static uint64_t model_seed(void)
     return given == NULL ? (uint64_t)time(NULL) : strtoull(given, NULL, 0);
 }
 
-START_TEST(test_every_answer_reaches_its_message_once_in_the_fewest_frames)
+START_TEST(promise_a4_every_answer_reaches_its_message_once_in_the_fewest_frames)
 {
     struct model model = {.epoch = 1};
     uint64_t seed = model_seed();
@@ -236,7 +236,7 @@ Suite *test_suite(void)
     Suite *suite = suite_create("ledger/model");
     TCase *tc = tcase_create("model");
     tcase_set_timeout(tc, 300);
-    tcase_add_test(tc, test_every_answer_reaches_its_message_once_in_the_fewest_frames);
+    tcase_add_test(tc, promise_a4_every_answer_reaches_its_message_once_in_the_fewest_frames);
     suite_add_tcase(suite, tc);
     return suite;
 }
