@@ -45,7 +45,7 @@ ACKD_API const struct ackd_message *ackd_batch_message(const struct ackd_batch *
 /*
  * Decide on @message alone: as if a handler of its own had returned @code, with the current error.
  * ACKD_OK: it is done. ackd_fail(...), ackd_retry_after(...), ackd_dead(...), ackd_drop(...) stand
- * for themselves. ACKD_CANCELED: it is given back, and this was no attempt. The last mark of a
+ * for themselves, and are no cause of a later error. ACKD_CANCELED: it is given back, and this was no attempt. The last mark of a
  * message holds. After a cancellation with SHUTDOWN a failure is given back, as at a return.
  *
  * In the batch's task or its children; does not suspend. ACKD_E_INVAL, and nothing is marked, for a

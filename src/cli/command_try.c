@@ -21,6 +21,7 @@
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/sample.h"
+#include "host/batch.h"
 #include "host/host.h"
 #include "host/publication.h"
 #include "host/report.h"
@@ -29,7 +30,13 @@
 #include "io/system.h"
 #include "io/watchdog.h"
 
-enum { TRY_SETTINGS_MAX = 64, TRY_ITEMS_MAX = 64, TRY_FLIGHT_MAX = 4096, TRY_BODY_MAX = 200 };
+enum {
+    TRY_SETTINGS_MAX = 64,
+    TRY_ITEMS_MAX = 64,
+    TRY_FLIGHT_MAX = 4096,
+    TRY_BODY_MAX = 200,
+    TRY_BATCH = 100
+};
 
 struct trial {
     /* What was asked for. */
@@ -40,6 +47,7 @@ struct trial {
     size_t setting_count;
     uint32_t attempts;
     uint32_t concurrency;
+    uint32_t batch; /* messages of one at most; 0: each is handled alone */
     uint64_t timeout_ms;
     bool json;
     enum ackd_blocking_policy blocking;
@@ -55,12 +63,14 @@ struct trial {
     struct delivery_pool *pool;
     struct signals *signals;
     struct list waiting; /* jobs between two attempts */
-    struct list due;     /* jobs whose pause is over */
-    uint32_t running;
-    uint32_t held; /* jobs of any state */
-    uint64_t read; /* lines, also the tags */
-    bool ended;    /* of the input */
-    bool ending;   /* everything is done: stop() and quit are under way */
+    struct list due;     /* jobs whose pause is over; with batches, also what was read */
+    uint32_t due_count;
+    struct list idle; /* batches */
+    uint32_t running; /* jobs or batches */
+    uint32_t held;    /* jobs of any state */
+    uint64_t read;    /* lines, also the tags */
+    bool ended;       /* of the input */
+    bool ending;      /* everything is done: stop() and quit are under way */
     bool canceled;
     int status;
     uint64_t done, retried, dead, dropped, released, published;
@@ -75,32 +85,63 @@ static void try_print(const struct job *job, const char *verdict, const char *mo
            text[0] == '\0' ? "" : ": ", text);
 }
 
-static void try_start(struct trial *trial, struct job *job)
+static void try_start(struct trial *trial, struct crossing *crossing)
 {
-    job->station = &trial->station;
     trial->running++;
-    runner_send(trial->runner, &job->crossing);
+    runner_send(trial->runner, crossing);
     runner_flush(trial->runner);
+}
+
+static void try_put_due(struct trial *trial, struct job *job)
+{
+    list_append(&trial->due, &job->node);
+    trial->due_count++;
+}
+
+static struct job *try_take_due(struct trial *trial)
+{
+    trial->due_count--;
+    return LIST_ITEM(list_take(&trial->due), job, node);
 }
 
 static void try_again(struct timer *timer)
 {
     struct job *job = LIST_ITEM(timer, job, pause);
     struct trial *trial = LIST_ITEM(job->station, trial, station);
+    ackd_error_unref(job->error);
+    job->error = NULL;
+    job->message.attempt++;
+    job->delivery->redelivered = true;
     list_remove(&job->node);
-    list_append(&trial->due, &job->node);
+    try_put_due(trial, job);
 }
 
-/* Whose pause is over goes before what has not been read yet. */
+/* Of what is due, as much as it takes. False: no memory. */
+static bool try_start_batch(struct trial *trial)
+{
+    struct batch *batch = NULL;
+    if (!list_empty(&trial->idle))
+        batch = LIST_ITEM(list_take(&trial->idle), batch, node);
+    else if (batch_new(trial->batch, &batch) != ACKD_OK)
+        return false;
+    while (batch->count < batch->room && trial->due_count > 0)
+        batch_add(batch, try_take_due(trial));
+    batch_begin(batch, &trial->station);
+    try_start(trial, &batch->crossing);
+    return true;
+}
+
+/* Whose pause is over goes before what has not been read yet. A batch waits until it is full, or
+ * nothing more can be read. */
 static void try_start_due(struct trial *trial)
 {
-    while (trial->running < trial->concurrency && !list_empty(&trial->due)) {
-        struct job *job = LIST_ITEM(list_take(&trial->due), job, node);
-        ackd_error_unref(job->error);
-        job->error = NULL;
-        job->message.attempt++;
-        job->delivery->redelivered = true;
-        try_start(trial, job);
+    while (trial->running < trial->concurrency && trial->due_count > 0) {
+        if (trial->batch == 0)
+            try_start(trial, &try_take_due(trial)->crossing);
+        else if (trial->due_count < trial->batch && !trial->ended)
+            break;
+        else if (!try_start_batch(trial))
+            break;
     }
 }
 
@@ -147,7 +188,6 @@ static void try_retry(struct trial *trial, struct job *job)
 
 static void try_verdict(struct trial *trial, struct job *job)
 {
-    trial->running--;
     switch (job->verdict) {
     case ACKD_VERDICT_DONE:
         try_end_job(trial, job, &trial->done, "done");
@@ -175,6 +215,12 @@ static void try_read(struct trial *trial)
     char *line = NULL;
     size_t capacity = 0;
     while (!trial->ended && trial->running < trial->concurrency && trial->held < TRY_FLIGHT_MAX) {
+        if (trial->batch > 0 && trial->due_count >= trial->batch) {
+            try_start_due(trial);
+            if (trial->due_count >= trial->batch)
+                break;
+            continue;
+        }
         ssize_t length = getline(&line, &capacity, trial->input);
         if (length < 0) {
             trial->ended = true;
@@ -193,8 +239,12 @@ static void try_read(struct trial *trial)
         delivery->tag = trial->read;
         struct job *job = job_init(delivery, NULL, "try", "try");
         job->state = JOB_RUNNING;
+        job->station = &trial->station;
         trial->held++;
-        try_start(trial, job);
+        if (trial->batch > 0)
+            try_put_due(trial, job);
+        else
+            try_start(trial, &job->crossing);
     }
     free(line);
 }
@@ -206,6 +256,7 @@ static void try_cancel(struct trial *trial)
     trial->ended = true;
     try_end_list(trial, &trial->waiting);
     try_end_list(trial, &trial->due);
+    trial->due_count = 0;
     trial->cancel = (struct order){.crossing = {CROSSING_CANCEL}, .reason = ACKD_CANCEL_SHUTDOWN};
     runner_send(trial->runner, &trial->cancel.crossing);
     runner_flush(trial->runner);
@@ -290,15 +341,26 @@ static void try_publish(struct trial *trial, struct crossing *crossing)
     runner_flush(trial->runner);
 }
 
+static void try_batch_back(struct trial *trial, struct batch *batch)
+{
+    for (struct job *job; (job = batch_take(batch)) != NULL;)
+        try_verdict(trial, job);
+    list_append(&trial->idle, &batch->node);
+}
+
 static uint64_t try_turn(void *arg)
 {
     struct trial *trial = arg;
     struct crossing *crossing;
     while ((crossing = runner_receive(trial->runner)) != NULL) {
+        if (crossing->kind <= CROSSING_BATCH)
+            trial->running--;
         if (crossing->kind == CROSSING_PUBLISH || crossing->kind == CROSSING_WITHDRAW)
             try_publish(trial, crossing);
         else if (crossing->kind == CROSSING_JOB)
             try_verdict(trial, LIST_ITEM(crossing, job, crossing));
+        else if (crossing->kind == CROSSING_BATCH)
+            try_batch_back(trial, LIST_ITEM(crossing, batch, crossing));
         else if (crossing->kind == CROSSING_RUN)
             try_run_back(trial);
         else if (crossing->kind != CROSSING_CANCEL)
@@ -308,6 +370,7 @@ static uint64_t try_turn(void *arg)
         return TIMER_NEVER;
     try_start_due(trial);
     try_read(trial);
+    try_start_due(trial); /* what was read last */
     if (trial->ended && !trial->ending && trial->held == 0) {
         trial->ending = true;
         try_send(trial, CROSSING_END);
@@ -326,9 +389,22 @@ static void try_signal(int number, void *arg)
     try_cancel(trial);
 }
 
+/* Whether the handler has what is to be called. */
+static int try_choose(struct trial *trial)
+{
+    const struct ackd_consumer *handler = plugin_consumer(trial->plugin);
+    if (trial->batch > 0 && handler->handle_batch == NULL)
+        return ackd_fail(ACKD_E_CONFIG, "handler '%s' has no handle_batch(): leave out --batch",
+                         trial->handler);
+    if (handler->handle == NULL && trial->batch == 0)
+        trial->batch = TRY_BATCH;
+    return ACKD_OK;
+}
+
 static int try_set_up(struct trial *trial)
 {
     ACKD_TRY(plugin_load(trial->handler, trial->path, NULL, &trial->plugin));
+    ACKD_TRY(try_choose(trial));
     ACKD_TRY(loop_new("ackd try", &trial->loop));
     blocking_set_policy(trial->blocking);
     struct watchdog_options watchdog = {.warn_ms = WATCHDOG_WARN_MS, .error_ms = WATCHDOG_ERROR_MS};
@@ -358,6 +434,10 @@ static void try_tear_down(struct trial *trial)
     if (trial->plugin != NULL)
         plugin_state_free(trial->plugin, &trial->station.state);
     signals_close(&trial->signals);
+    for (struct list *node; (node = list_take(&trial->idle)) != NULL;) {
+        struct batch *batch = LIST_ITEM(node, batch, node);
+        batch_free(&batch);
+    }
     runner_free(&trial->runner);
     watchdog_free(&trial->watchdog);
     if (trial->pool != NULL)
@@ -452,6 +532,8 @@ static int try_option(struct trial *trial, int option, char **argv)
         return try_setting(trial, optarg);
     case 'a':
         return try_number(optarg, 1000, &trial->attempts);
+    case 'B':
+        return try_number(optarg, TRY_FLIGHT_MAX, &trial->batch);
     case 'n':
         return try_number(optarg, TRY_FLIGHT_MAX, &trial->concurrency);
     case 't':
@@ -476,13 +558,14 @@ static int try_parse(struct trial *trial, int argc, char **argv)
     static const struct option options[] = {{"set", required_argument, NULL, 's'},
                                             {"attempts", required_argument, NULL, 'a'},
                                             {"concurrency", required_argument, NULL, 'n'},
+                                            {"batch", required_argument, NULL, 'B'},
                                             {"timeout-ms", required_argument, NULL, 't'},
                                             {"path", required_argument, NULL, 'p'},
                                             {"blocking", required_argument, NULL, 'b'},
                                             {"json", no_argument, NULL, 'j'},
                                             {0}};
     int option;
-    while ((option = getopt_long(argc, argv, "s:a:n:t:p:b:j", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "s:a:n:B:t:p:b:j", options, NULL)) != -1) {
         int status = try_option(trial, option, argv);
         if (status != COMMAND_OK)
             return status;
@@ -506,6 +589,7 @@ int command_try(int argc, char **argv)
     trial->concurrency = 1;
     list_init(&trial->waiting);
     list_init(&trial->due);
+    list_init(&trial->idle);
     int status = try_parse(trial, argc, argv);
     if (status == COMMAND_OK) {
         bool piped = strcmp(trial->input_name, "-") == 0;

@@ -107,5 +107,7 @@ int ackd_batch_mark(const struct ackd_message *message, int code)
     job_judge(job, code, error, ackd_task_cancel_reason(message->batch->task));
     job->marked = true;
     ackd_error_unref(before);
+    if (error != NULL)
+        error_clear(); /* it is this message's, and no cause of the next one's */
     return ACKD_OK;
 }

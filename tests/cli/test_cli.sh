@@ -149,6 +149,16 @@ keeps_to_its_concurrency() {
         "$work/lines" && ! printf '%s' "$output" | grep overlapped
 }
 tap_check "try keeps to its concurrency when it tries again" keeps_to_its_concurrency
+batched=$top_builddir/tests/plugins/.libs/batched.so
+printf 'a\nb\n\nlater\nc\nd\n' >"$work/lines"
+tap_check "try makes batches, and tells of each message" gives 1 '^4: failed, attempt 1 of 5' \
+    "$ackd" try -B 4 "$batched" "$work/lines"
+tap_check "try gives what there is to the last batch" \
+    gives 1 '6 messages: 5 done, 1 dead, .* 1 retries' "$ackd" try -B 4 "$batched" "$work/lines"
+tap_check "try makes batches for a handler that knows nothing else" gives 1 'together=6' \
+    "$ackd" try "$batched" "$work/lines"
+tap_check "try refuses batches for a handler that knows none" gives 78 'no handle_batch' \
+    "$ackd" try -p "$plugins" -B 4 log "$work/lines"
 tap_check "try refuses a setting without a value" gives 64 'KEY=VALUE' \
     "$ackd" try -p "$plugins" -s level log "$work/lines"
 tap_done

@@ -177,6 +177,7 @@ START_TEST(each_message_can_have_a_verdict_of_its_own)
     is(&outcomes[2], ACKD_VERDICT_DROP, ACKD_E_DROP);
     is(&outcomes[3], ACKD_VERDICT_RETRY, ackd_error_code(outcomes[3].error));
     ck_assert_uint_eq(outcomes[3].delay_ms, 1234);
+    ck_assert_ptr_null(ackd_error_cause(outcomes[3].error));
     is(&outcomes[4], ACKD_VERDICT_RETRY, ACKD_E_USER - 7);
     is(&outcomes[5], ACKD_VERDICT_RETRY, ACKD_E_USER - 8);
     is(&outcomes[6], ACKD_VERDICT_RELEASE, ACKD_CANCELED);
