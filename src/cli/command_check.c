@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "cli/command.h"
+#include "host/batcher.h"
 #include "plugin/plugin.h"
 
 static void command_check_report(const char *line, void *arg)
@@ -28,6 +29,8 @@ static void command_check_consumer(const struct config *config,
         return;
     }
     size_t before = *wrong;
+    if (batcher_check(consumer, plugin_consumer(plugin)) != ACKD_OK)
+        command_check_report(ackd_error_text(ackd_error_current()), wrong);
     if (plugin_settings(plugin, consumer->settings, consumer->setting_count, where, NULL,
                         command_check_report, wrong) != ACKD_OK &&
         *wrong == before)

@@ -28,6 +28,29 @@ static void batcher_wait_over(struct timer *timer)
     LIST_ITEM(timer, batcher, wait)->due = true;
 }
 
+/* What has waited begins to wait anew. */
+static void batcher_rest(struct batcher *batcher)
+{
+    timer_stop(&batcher->wait);
+    batcher->due = false;
+}
+
+int batcher_check(const struct config_consumer *config, const struct ackd_consumer *handler)
+{
+    if (config->batch_size > 0 && handler->handle_batch == NULL)
+        return ackd_fail(
+            ACKD_E_CONFIG,
+            "%s:%d: consumer '%s' has 'batch', but its handler '%s' takes no batches: it "
+            "has no handle_batch",
+            config->file, config->line, config->name, handler->name);
+    if (config->batch_size == 0 && handler->handle == NULL)
+        return ackd_fail(ACKD_E_CONFIG,
+                         "%s:%d: the handler '%s' of consumer '%s' takes batches and nothing else: "
+                         "give the consumer 'batch: {size: ...}'",
+                         config->file, config->line, handler->name, config->name);
+    return ACKD_OK;
+}
+
 int batcher_new(struct consumer *consumer, struct batcher **ret_batcher)
 {
     *ret_batcher = NULL;
@@ -85,6 +108,7 @@ static bool batcher_is_due(struct batcher *batcher)
         return true;
     if (!timer_armed(&batcher->wait))
         batcher_arm(batcher, config->batch_wait_ms);
+    dispatch_wait(batcher->consumer);
     return false;
 }
 
@@ -95,7 +119,7 @@ static bool batcher_start(struct batcher *batcher)
     struct batch *batch = batcher_find(batcher);
     if (batch == NULL)
         return false;
-    dispatch_take_together(consumer, batch);
+    dispatch_take_batch(consumer, batch);
     if (batch->count == 0) {
         list_append(&batcher->idle, &batch->node);
         return false;
@@ -110,14 +134,13 @@ static bool batcher_start(struct batcher *batcher)
 
 void batcher_go_on(struct batcher *batcher)
 {
+    if (batcher->consumer->paused != 0) {
+        batcher_rest(batcher);
+        dispatch_wait(batcher->consumer);
+        return;
+    }
     while (batcher_is_due(batcher) && batcher_start(batcher))
         continue;
-}
-
-void batcher_rest(struct batcher *batcher)
-{
-    timer_stop(&batcher->wait);
-    batcher->due = false;
 }
 
 void batcher_receive(struct batch *batch)

@@ -24,6 +24,10 @@ struct batcher {
     bool due;          /* they have waited: the next batch takes what is there */
 };
 
+/* Whether @handler has what the configuration wants called: ACKD_E_CONFIG. */
+ACKD_MUST_CHECK int batcher_check(const struct config_consumer *config,
+                                  const struct ackd_consumer *handler);
+
 /* For a consumer with 'batch:'; else NULL. ACKD_E_NOMEM. */
 ACKD_MUST_CHECK int batcher_new(struct consumer *consumer, struct batcher **ret_batcher);
 /* All batches must have come back. NULL does nothing. */
@@ -31,8 +35,6 @@ void batcher_free(struct batcher **batcher);
 
 /* Once per turn: start what is full or due. */
 void batcher_go_on(struct batcher *batcher);
-/* Nothing is to be started: what has waited begins to wait anew. */
-void batcher_rest(struct batcher *batcher);
 /* @batch came back from its runner: settle its messages, and keep it. */
 void batcher_receive(struct batch *batch);
 

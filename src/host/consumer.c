@@ -13,6 +13,7 @@
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "host/batcher.h"
 #include "host/dispatch.h"
 #include "host/gate.h"
 #include "host/host.h"
@@ -350,6 +351,7 @@ int consumer_new(struct host *host, const struct config_consumer *config,
         consumer_pause(consumer, "no-handler", what);
         return ACKD_OK;
     }
+    ACKD_TRY(batcher_check(config, plugin_consumer(consumer->plugin)));
     char where[160];
     snprintf(where, sizeof where, "consumer '%.100s'", config->name);
     return plugin_settings(consumer->plugin, config->settings, config->setting_count, where, NULL,
@@ -391,6 +393,7 @@ int consumer_place(struct consumer *consumer, struct broker *broker, struct runn
     consumer->broker = broker;
     ACKD_TRY(gate_new(consumer, &consumer->gate));
     ACKD_TRY(retry_init(&consumer->retry, config, consumer_retry_done));
+    ACKD_TRY(batcher_new(consumer, &consumer->batcher));
     consumer->stations = calloc(count, sizeof *consumer->stations);
     if (consumer->stations == NULL)
         return ackd_fail(ACKD_E_NOMEM, "consumer '%s'", config->name);
@@ -423,6 +426,7 @@ void consumer_free(struct consumer **consumer)
     position_free(&freed->position);
     timer_stop(&freed->start_again);
     timer_stop(&freed->aging);
+    batcher_free(&freed->batcher);
     gate_free(&freed->gate);
     list_remove(&freed->node);
     retry_fini(&freed->retry);
@@ -473,6 +477,8 @@ void consumer_move(struct consumer *consumer, struct job *job, enum job_state st
         [JOB_ABANDONED] = 1U << JOB_KEPT,
     };
     ackd_assert(moves[job->state] & 1U << state);
+    if (__builtin_expect(consumer->batcher != NULL, 0))
+        consumer->queued += (size_t)(state == JOB_QUEUED) - (size_t)(job->state == JOB_QUEUED);
     job->state = state;
     list_remove(&job->node);
     list_append(&consumer->jobs[state], &job->node);
@@ -498,6 +504,8 @@ void consumer_forget(struct consumer *consumer, struct job *job)
 {
     ackd_assert(job->state != JOB_RUNNING);
     ackd_assert(list_empty(&job->entry.node)); /* the ledger has no more to do with it */
+    if (__builtin_expect(consumer->batcher != NULL, 0))
+        consumer->queued -= job->state == JOB_QUEUED;
     timer_stop(&job->pause);
     if (consumer->gate != NULL)
         gate_forget(consumer->gate, job);

@@ -23,6 +23,7 @@
 
 enum { CONSUMER_REASON_SIZE = 1024 };
 
+struct batcher;
 struct gate;
 
 struct consumer {
@@ -37,8 +38,10 @@ struct consumer {
     struct ledger ledger;
     struct orphans orphans;
     struct list jobs[JOB_STATE_COUNT];
-    uint32_t running;
-    uint32_t concurrency; /* as it is now; see control.h */
+    uint32_t running;        /* messages, or batches of them */
+    size_t queued;           /* messages; counted for the batcher */
+    struct batcher *batcher; /* NULL: messages are handled one by one */
+    uint32_t concurrency;    /* as it is now; see control.h */
     uint32_t prefetch;
     bool prefetch_fixed; /* by the configuration or an operator; see gate_look_ahead */
     struct timer aging;  /* armed while messages wait */

@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "host/batcher.h"
 #include "host/gate.h"
 #include "host/host.h"
 #include "host/pause.h"
@@ -81,6 +82,7 @@ void dispatch_delivery(struct consumer *consumer, struct delivery *delivery, boo
         return;
     }
     job->state = JOB_QUEUED;
+    consumer->queued++;
     list_append(&consumer->jobs[JOB_QUEUED], &job->node);
     if (consumer->position != NULL)
         position_delivered(consumer->position, job);
@@ -140,18 +142,61 @@ struct job *dispatch_take(struct consumer *consumer)
     struct job *job = dispatch_next(consumer);
     if (job == NULL)
         return NULL;
+    job->joined = false;
     consumer_move(consumer, job, JOB_RUNNING);
     consumer->running++;
     metric_store(&consumer->metrics, METRIC_handlers_running, consumer->running);
     return job;
 }
 
+/* One more for the batch whose first has a slot. */
+static struct job *dispatch_join(struct consumer *consumer)
+{
+    struct list *queued = &consumer->jobs[JOB_QUEUED];
+    struct job *job = NULL;
+    if (consumer->gate != NULL)
+        job = gate_join(consumer->gate);
+    else if (!list_empty(queued))
+        job = LIST_ITEM(queued->next, job, node);
+    if (job == NULL)
+        return NULL;
+    job->joined = true;
+    consumer_move(consumer, job, JOB_RUNNING);
+    return job;
+}
+
+void dispatch_take_batch(struct consumer *consumer, struct batch *batch)
+{
+    if (consumer->gate != NULL)
+        gate_begin_batch(consumer->gate);
+    struct job *job = dispatch_take(consumer);
+    while (job != NULL) {
+        batch_add(batch, job);
+        job = batch->count < batch->room ? dispatch_join(consumer) : NULL;
+    }
+    if (consumer->gate != NULL)
+        gate_end_batch(consumer->gate);
+}
+
+size_t dispatch_ready(const struct consumer *consumer)
+{
+    return consumer->gate == NULL ? consumer->queued : gate_ready(consumer->gate);
+}
+
+void dispatch_wait(struct consumer *consumer)
+{
+    if (consumer->gate != NULL)
+        gate_withdraw(consumer->gate);
+}
+
 void dispatch_give_back(struct consumer *consumer, struct job *job)
 {
     ackd_assert(job->state == JOB_RUNNING || job->state == JOB_ABANDONED); /* Q1 */
-    ackd_assert(consumer->running > 0);
-    consumer->running--;
-    metric_store(&consumer->metrics, METRIC_handlers_running, consumer->running);
+    if (!job->joined) {
+        ackd_assert(consumer->running > 0);
+        consumer->running--;
+        metric_store(&consumer->metrics, METRIC_handlers_running, consumer->running);
+    }
     if (consumer->gate != NULL)
         gate_give_back(consumer->gate, job);
 }
@@ -212,16 +257,25 @@ void dispatch_aged(struct timer *timer)
     }
 }
 
-void dispatch_go_on(struct consumer *consumer)
+/* Each by itself. */
+static void dispatch_start(struct consumer *consumer)
 {
-    if (consumer->paused != 0)
-        pause_go_on(consumer);
     struct job *job;
     while ((job = dispatch_take(consumer)) != NULL) {
         job->station = dispatch_station(consumer);
         job->station->running++;
         runner_send(job->station->runner, &job->crossing);
     }
+}
+
+void dispatch_go_on(struct consumer *consumer)
+{
+    if (consumer->paused != 0)
+        pause_go_on(consumer);
+    if (consumer->batcher == NULL)
+        dispatch_start(consumer);
+    else
+        batcher_go_on(consumer->batcher);
     if (consumer->gate != NULL)
         gate_look_ahead(consumer->gate);
     if (!timer_armed(&consumer->aging) && !list_empty(&consumer->jobs[JOB_QUEUED]) &&

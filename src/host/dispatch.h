@@ -9,6 +9,8 @@
 
 #include "host/consumer.h"
 
+struct batch;
+
 /* A message came: open its tag and queue it, or settle it where it cannot run. @stray: it came
  * to a subscription that has ended, and goes back. */
 void dispatch_delivery(struct consumer *consumer, struct delivery *delivery, bool stray);
@@ -24,6 +26,15 @@ void dispatch_go_on(struct consumer *consumer);
 struct job *dispatch_take(struct consumer *consumer);
 /* What dispatch_take took for @job is free again: it has come back, or was never sent. */
 void dispatch_give_back(struct consumer *consumer, struct job *job);
+/*
+ * For batches. How many messages wait for nothing but what several can share, a slot and places in
+ * groups. Take, into the empty @batch, one by dispatch_take and as many more as may start with it, in
+ * order; none where not even one may.
+ */
+size_t dispatch_ready(const struct consumer *consumer);
+void dispatch_take_batch(struct consumer *consumer, struct batch *batch);
+/* Nothing is to start yet, though something could: it stands in no line meanwhile. */
+void dispatch_wait(struct consumer *consumer);
 /* Nothing that waits here is to start: it goes back, in order. */
 void dispatch_give_up(struct consumer *consumer);
 /* The timer of what waits: a part of consumer-timeout is over. */

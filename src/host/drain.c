@@ -109,8 +109,11 @@ static void drain_cancel(struct host *host)
     drain_enter(host, DRAIN_CANCELING);
     list_for_each (node, &host->consumers) {
         struct list *running = &LIST_ITEM(node, consumer, node)->jobs[JOB_RUNNING];
-        list_for_each (link, running)
-            drain_name_slow(host, LIST_ITEM(link, job, node));
+        list_for_each (link, running) {
+            const struct job *job = LIST_ITEM(link, job, node);
+            if (!job->joined) /* of a batch the first is enough */
+                drain_name_slow(host, job);
+        }
     }
     for (size_t i = 0; i < host->runner_count; i++) {
         host->orders[i].cancel =
@@ -149,7 +152,8 @@ static void drain_force(struct host *host)
         struct list *running = &consumer->jobs[JOB_RUNNING];
         while (!list_empty(running)) {
             struct job *job = LIST_ITEM(running->next, job, node);
-            drain_name_survivor(host, job);
+            if (!job->joined)
+                drain_name_survivor(host, job);
             consumer_move(consumer, job, JOB_ABANDONED);
             if (job->entry.open && job->entry.epoch == consumer->ledger.epoch)
                 settle_answer(consumer, job, LEDGER_RELEASE);

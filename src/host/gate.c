@@ -187,12 +187,27 @@ static uint64_t gate_limits_due_ns(const struct gate *gate)
     return first_ns;
 }
 
+static bool gate_has_any(const struct gate *gate)
+{
+    return gate->lanes == NULL ? !list_empty(&gate->consumer->jobs[JOB_QUEUED])
+                               : lanes_ready(gate->lanes);
+}
+
+/* The first of those that may start, which there are: all has been looked at. */
+static struct job *gate_pass(struct gate *gate, uint64_t now_ns)
+{
+    const struct list *queued = &gate->consumer->jobs[JOB_QUEUED];
+    rate_spend(&gate->rate, now_ns);
+    struct job *job = gate->lanes == NULL ? LIST_ITEM(queued->next, job, node)
+                                          : LIST_ITEM(lanes_take(gate->lanes), job, lane);
+    job->period = kill_switch_start(&gate->kill_switch);
+    job->gated = true;
+    return job;
+}
+
 struct job *gate_take(struct gate *gate)
 {
-    struct consumer *consumer = gate->consumer;
-    struct list *queued = &consumer->jobs[JOB_QUEUED];
-    bool any = gate->lanes == NULL ? !list_empty(queued) : lanes_ready(gate->lanes);
-    if (!any || !kill_switch_allows(&gate->kill_switch)) {
+    if (!gate_has_any(gate) || !kill_switch_allows(&gate->kill_switch)) {
         gate_withdraw(gate);
         return NULL;
     }
@@ -208,12 +223,33 @@ struct job *gate_take(struct gate *gate)
             gate_arm(gate, &gate->due, due_ns);
         return NULL;
     }
-    rate_spend(&gate->rate, now_ns);
-    struct job *job = gate->lanes == NULL ? LIST_ITEM(queued->next, job, node)
-                                          : LIST_ITEM(lanes_take(gate->lanes), job, lane);
-    job->period = kill_switch_start(&gate->kill_switch);
-    job->gated = true;
-    return job;
+    return gate_pass(gate, now_ns);
+}
+
+struct job *gate_join(struct gate *gate)
+{
+    uint64_t now_ns = gate_now_ns(gate);
+    if (!gate_has_any(gate) || !kill_switch_allows(&gate->kill_switch) ||
+        !rate_allows(&gate->rate, now_ns))
+        return NULL;
+    return gate_pass(gate, now_ns);
+}
+
+void gate_begin_batch(struct gate *gate)
+{
+    if (gate->lanes != NULL)
+        lanes_group_begin(gate->lanes);
+}
+
+void gate_end_batch(struct gate *gate)
+{
+    if (gate->lanes != NULL)
+        lanes_group_end(gate->lanes);
+}
+
+size_t gate_ready(const struct gate *gate)
+{
+    return gate->lanes == NULL ? gate->consumer->queued : lanes_startable(gate->lanes);
 }
 
 void gate_look_ahead(struct gate *gate)
@@ -248,7 +284,8 @@ void gate_give_back(struct gate *gate, struct job *job)
     if (!job->gated)
         return; /* it started before there was a gate */
     job->gated = false;
-    limit_member_leave(&gate->member, gate_now_ns(gate));
+    if (!job->joined)
+        limit_member_leave(&gate->member, gate_now_ns(gate));
     if (!gate_is_strict(gate))
         gate_forget(gate, job);
 }

@@ -51,6 +51,14 @@ struct job *gate_take(struct gate *gate);
  * nor where another host would take the queue over meanwhile.
  */
 void gate_look_ahead(struct gate *gate);
+/* One more, to run in the place of one that gate_take let pass, in the same turn: it takes of the
+ * rate, but no place in a group. NULL: none. */
+struct job *gate_join(struct gate *gate);
+/* What passes between these two is one batch: of a key it may have several messages, in order. */
+void gate_begin_batch(struct gate *gate);
+void gate_end_batch(struct gate *gate);
+/* Messages whose key is free. */
+size_t gate_ready(const struct gate *gate);
 /* It has come back: its places are free, and a relaxed key. */
 void gate_give_back(struct gate *gate, struct job *job);
 /* It is settled, or forgotten: its key is free. */

@@ -13,6 +13,7 @@
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "host/batcher.h"
 #include "host/dispatch.h"
 #include "host/outlet.h"
 #include "host/settle.h"
@@ -80,6 +81,8 @@ static void host_receive(struct host *host, size_t index)
         if (crossing->kind == CROSSING_JOB) {
             struct job *job = LIST_ITEM(crossing, job, crossing);
             settle_verdict(job->consumer, job);
+        } else if (crossing->kind == CROSSING_BATCH) {
+            batcher_receive(LIST_ITEM(crossing, batch, crossing));
         } else if (crossing->kind == CROSSING_PUBLISH || crossing->kind == CROSSING_WITHDRAW) {
             outlet_receive(crossing);
         } else if (crossing->kind == CROSSING_REPORT) {

@@ -48,12 +48,16 @@ void job_free(struct job **job)
 void job_judge(struct job *job, int code, const struct ackd_error *error,
                enum ackd_cancel_reason reason)
 {
-    job->error = ackd_error_ref(error);
-    job->delay_ms = ackd_error_delay_ms(error);
     job->failed_during_shutdown = false;
     if (code == ACKD_OK) {
         job->verdict = ACKD_VERDICT_DONE;
-    } else if (code == ACKD_CANCELED) {
+        job->error = NULL;
+        job->delay_ms = 0;
+        return;
+    }
+    job->error = ackd_error_ref(error);
+    job->delay_ms = ackd_error_delay_ms(error);
+    if (code == ACKD_CANCELED) {
         job->verdict =
             reason == ACKD_CANCEL_CHANNEL_CLOSED ? ACKD_VERDICT_ORPHAN : ACKD_VERDICT_RELEASE;
     } else if (reason == ACKD_CANCEL_SHUTDOWN) {

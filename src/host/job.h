@@ -75,7 +75,8 @@ struct job {
     uint64_t hold_until_ns;  /* strict: since it failed for the first time; 0: it did not */
     uint32_t period;         /* of the kill switch, when it started */
     bool dead_if_canceled;   /* an operator says so; the broker thread's */
-    bool gated;              /* it has a place in each group (G1 of gate) */
+    bool gated;              /* it has a place in each group (G1 of gate), or has joined */
+    bool joined;             /* in a batch: it runs in the slot and the places of the first one */
 
     struct station *station; /* where it runs */
     struct list running;     /* the runner's list */

@@ -55,23 +55,25 @@ struct publication_pool *runner_publications(struct runner *runner)
     return &runner->publications;
 }
 
+/* A return of @code that is no code. */
+static int runner_refuse(int code)
+{
+    return ackd_fail(ACKD_E_BAD_RETURN,
+                     "the handler returned %d: 0 is success, a failure is negative", code);
+}
+
 /* Call the handler for what @arg is, within its time limit. */
-static inline int runner_limit(const struct station *station,
-                               int (*call)(const struct station *station, void *arg), void *arg,
-                               const char *what)
+static __attribute__((noinline)) int
+runner_limit(const struct station *station, int (*call)(const struct station *station, void *arg),
+             void *arg, const char *what)
 {
     struct ackd_deadline deadline;
-    bool late = false;
-    if (station->timeout_ms > 0)
-        ackd_deadline_push(&deadline, station->timeout_ms);
+    ackd_deadline_push(&deadline, station->timeout_ms);
     int code = call(station, arg);
-    if (station->timeout_ms > 0) {
-        late = ackd_time_left_ms() == 0;
-        code = ackd_deadline_pop(&deadline, code);
-    }
+    bool late = ackd_time_left_ms() == 0;
+    code = ackd_deadline_pop(&deadline, code);
     if (code > 0)
-        return ackd_fail(ACKD_E_BAD_RETURN,
-                         "the handler returned %d: 0 is success, a failure is negative", code);
+        return runner_refuse(code);
     /* Past its limit a message is tried again, whatever its handler made of that. */
     if (late && code != ACKD_OK && code != ACKD_E_TIMEOUT)
         return ackd_fail(ACKD_E_TIMEOUT,
@@ -89,7 +91,11 @@ static int runner_call(const struct station *station, void *arg)
 static int runner_handle(void *arg)
 {
     const struct job *job = arg;
-    return runner_limit(job->station, runner_call, arg, "message");
+    const struct station *station = job->station;
+    if (station->timeout_ms > 0)
+        return runner_limit(station, runner_call, arg, "message");
+    int code = station->handler->handle(&job->message, station->state);
+    return code > 0 ? runner_refuse(code) : code;
 }
 
 static int runner_call_batch(const struct station *station, void *arg)
@@ -100,7 +106,11 @@ static int runner_call_batch(const struct station *station, void *arg)
 static int runner_handle_batch(void *arg)
 {
     const struct batch *batch = arg;
-    return runner_limit(batch->station, runner_call_batch, arg, "batch");
+    const struct station *station = batch->station;
+    if (station->timeout_ms > 0)
+        return runner_limit(station, runner_call_batch, arg, "batch");
+    int code = runner_call_batch(station, arg);
+    return code > 0 ? runner_refuse(code) : code;
 }
 
 static void runner_job_done(struct ackd_task *task, int code, const struct ackd_error *error,
