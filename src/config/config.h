@@ -139,11 +139,11 @@ struct config_consumer {
     uint32_t prefetch;   /* at least config_slots(); derived: derive_prefetch() */
     uint32_t batch_size; /* 0: no batches */
     uint64_t batch_wait_ms;
-    uint32_t loops;            /* at most config_loops() */
-    uint64_t message_size_max; /* bytes */
-    uint64_t buffer;           /* bytes of bodies that may be held; 0: a share of config_buffer() */
-    uint64_t timeout_ms;       /* 0: none */
-    uint64_t stack_size;       /* 0: runtime's */
+    uint32_t loops;               /* at most config_loops() */
+    uint64_t message_size_max;    /* bytes */
+    uint64_t buffer;              /* bytes of bodies that may be held; 0: that of config_buffer() */
+    uint64_t timeout_ms;          /* 0: none */
+    uint64_t stack_size;          /* 0: runtime's */
     uint64_t consumer_timeout_ms; /* the broker's; 0: none */
     uint64_t probe_ms;            /* 0: never */
     uint32_t priority;

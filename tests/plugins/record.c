@@ -8,6 +8,8 @@
  *     start ID RUNNING ATTEMPT REDELIVERED     RUNNING: handlers in this process, this one included
  *     end ID ok|failed|canceled|dead|dropped
  *     state start|stop
+ *     batch SIZE RUNNING                       with 'batch:', before the starts of its messages; it
+ *                                              waits once, and marks each message with what it does
  *
  * ID is the message-id, or else the first number of the body. What a message is to do is in its
  * header 'do', and for all messages in the settings: fail, dead, drop, retry, stubborn (does not
@@ -122,6 +124,25 @@ static int fail_at_length(const struct ackd_message *message)
     return ackd_fail(ACKD_E_USER, "told to fail%*s", size, "");
 }
 
+/* What it is told to return. */
+static int decide(const struct ackd_message *message, const struct record *record, const char *id)
+{
+    if (is_told(message, record, "fail"))
+        return fail_at_length(message);
+    if (is_told(message, record, "flaky") && strtoul(id, NULL, 10) % 7 == 0 &&
+        ackd_message_attempt(message) < 3)
+        return ackd_fail(ACKD_E_USER, "flaky");
+    if (is_told(message, record, "down") && is_there(record, "down"))
+        return ackd_fail(ACKD_E_USER, "all is down");
+    if (is_told(message, record, "dead"))
+        return ackd_dead("told to die");
+    if (is_told(message, record, "drop"))
+        return ackd_drop("told to be dropped");
+    if (is_told(message, record, "retry"))
+        return ackd_retry_after(100, "told to be tried again");
+    return ACKD_OK;
+}
+
 static int act(const struct ackd_message *message, const struct record *record, const char *id)
 {
     if (is_told(message, record, "overflow")) {
@@ -140,20 +161,7 @@ static int act(const struct ackd_message *message, const struct record *record, 
     while (is_told(message, record, "hold") && !is_there(record, "go"))
         ACKD_TRY(ackd_delay(20));
     ACKD_TRY(ackd_delay(wait_ms(message, record)));
-    if (is_told(message, record, "fail"))
-        return fail_at_length(message);
-    if (is_told(message, record, "flaky") && strtoul(id, NULL, 10) % 7 == 0 &&
-        ackd_message_attempt(message) < 3)
-        return ackd_fail(ACKD_E_USER, "flaky");
-    if (is_told(message, record, "down") && is_there(record, "down"))
-        return ackd_fail(ACKD_E_USER, "all is down");
-    if (is_told(message, record, "dead"))
-        return ackd_dead("told to die");
-    if (is_told(message, record, "drop"))
-        return ackd_drop("told to be dropped");
-    if (is_told(message, record, "retry"))
-        return ackd_retry_after(100, "told to be tried again");
-    return ACKD_OK;
+    return decide(message, record, id);
 }
 
 static const char *outcome(int code)
@@ -172,20 +180,62 @@ static const char *outcome(int code)
     }
 }
 
+static void record_start(const struct record *record, const struct ackd_message *message,
+                         const char *id, int count)
+{
+    char line[160];
+    if (record->quiet)
+        return;
+    snprintf(line, sizeof line, "start %s %d %u %d\n", id, count, ackd_message_attempt(message),
+             ackd_message_redelivered(message));
+    record_line(record, line);
+}
+
+static void record_end(const struct record *record, const char *id, int code)
+{
+    char line[160];
+    snprintf(line, sizeof line, "end %s %s\n", id, outcome(code));
+    record_line(record, line);
+}
+
 static int handle(const struct ackd_message *message, void *state)
 {
     struct record *record = state;
-    char id[64], line[160];
+    char id[64];
     identify(message, id);
-    int count = atomic_fetch_add(&running, 1) + 1;
-    if (!record->quiet) {
-        snprintf(line, sizeof line, "start %s %d %u %d\n", id, count, ackd_message_attempt(message),
-                 ackd_message_redelivered(message));
-        record_line(record, line);
-    }
+    record_start(record, message, id, atomic_fetch_add(&running, 1) + 1);
     int code = act(message, record, id);
-    snprintf(line, sizeof line, "end %s %s\n", id, outcome(code));
+    record_end(record, id, code);
+    atomic_fetch_sub(&running, 1);
+    return code;
+}
+
+static int mark_all(const struct ackd_batch *batch, const struct record *record)
+{
+    char id[64];
+    int code = ackd_delay(record->delay);
+    for (size_t i = 0; i < ackd_batch_size(batch); i++) {
+        const struct ackd_message *message = ackd_batch_message(batch, i);
+        identify(message, id);
+        int mark = code == ACKD_OK ? decide(message, record, id) : code;
+        record_end(record, id, mark);
+        ACKD_TRY(ackd_batch_mark(message, mark));
+    }
+    return code;
+}
+
+static int handle_batch(const struct ackd_batch *batch, void *state)
+{
+    struct record *record = state;
+    char line[160], id[64];
+    int count = atomic_fetch_add(&running, 1) + 1;
+    snprintf(line, sizeof line, "batch %zu %d\n", ackd_batch_size(batch), count);
     record_line(record, line);
+    for (size_t i = 0; i < ackd_batch_size(batch); i++) {
+        identify(ackd_batch_message(batch, i), id);
+        record_start(record, ackd_batch_message(batch, i), id, count);
+    }
+    int code = mark_all(batch, record);
     atomic_fetch_sub(&running, 1);
     return code;
 }
@@ -210,4 +260,4 @@ static int stop(void *state)
 
 ACKD_CONSUMER(.name = "record", .version = "test", .help = "writes down what it does",
               .options = options, .state_size = sizeof(struct record), .start = start,
-              .handle = handle, .stop = stop);
+              .handle = handle, .stop = stop, .handle_batch = handle_batch);
