@@ -13,8 +13,18 @@ consumers:
     handler: record
     concurrency: 4
     kill-switch: {failures: 50%, of: 10, pause: 1s}
+    retry: {attempts: 1000, first: 200ms, max: 1s}
     settings: {file: $work/record, act: down, delay: 1ms}"
 : >"$work/record"
+
+# Failed ones are in the delay queues meanwhile: an empty queue does not say that all is done.
+done_count() {
+    awk '$1 == "end" && $3 == "ok" && !done[$2]++ { count++ } END { print count + 0 }' "$work/record"
+}
+
+all_done() {
+    [ "$(done_count)" -ge 200 ]
+}
 
 amqp declare q
 : >"$work/record.down"
@@ -29,10 +39,8 @@ ackd_wait kill-switch 3
 tap_check "one at a time" [ "$(($(recorded '^start') - tried))" -le 2 ]
 tap_check "without going through the queue" [ "$(recorded '^start')" -le 40 ]
 rm "$work/record.down"
-tap_check "when one succeeds all are done" wait_for 40 queue_settles q 0
+tap_check "when one succeeds all are done" wait_for 40 all_done
 tap_check "and it says so" grep -q 'the message that was tried is done' "$ackd_log"
 ackd_stop
-tap_is "each of 200 was done" \
-    "$(awk '$1 == "end" && $3 == "ok" && !done[$2]++ { count++ } END { print count + 0 }' "$work/record")" 200
 tap_is "it stops with 0" "$ackd_status" 0
 broker_test_end
