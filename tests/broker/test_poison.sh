@@ -39,9 +39,9 @@ amqp declare q x-queue-type=quorum
 ackd_start
 tap_check "it consumes" ackd_wait_ready
 amqp publish -N 20000 q
-harmless "headers nested 20,000 deep"
+harmless "promise_d6_headers_nested_20000_deep"
 amqp publish -N 33 q
-harmless "headers nested 33 deep"
+harmless "promise_d6_headers_nested_33_deep"
 amqp publish -L 131000 q
 harmless "131 kB of headers"
 amqp publish -s 104857600 q

@@ -43,7 +43,7 @@ amqp publish -h wait=60000 -n 101 q 100
 ackd_start
 tap_check "200 messages are in flight" started 200
 ackd_stop
-tap_is "a stop in which all work ended in time exits with 0" "$ackd_status" 0
+tap_is "promise_s6_a_stop_in_which_all_work_ended_in_time_exits_with_0" "$ackd_status" 0
 awk '$1 == "end" && $3 == "ok" { print $2 }' "$work/record" | ids >"$work/done"
 tap_is "those that finished in the soft stage are the short ones" "$(cat "$work/done")" "$(seq 100)"
 tap_is "the others were cancelled" "$(recorded ' canceled$')" 100
@@ -59,7 +59,7 @@ ackd_start
 tap_check "2000 messages are done" wait_recorded ' ok$' 2000
 ackd_stop
 tap_is "an exit right after exits with 0" "$ackd_status" 0
-tap_is "none of the 2000 came back" "$(amqp depth q)" 0
+tap_is "promise_a7_none_of_2000_acknowledgements_is_lost_at_the_end" "$(amqp depth q)" 0
 
 # What does not end is named and given back.
 configure 3s 10
@@ -68,7 +68,7 @@ ackd_start
 started 2
 from=$(seconds)
 ackd_stop
-tap_is "work given back by force exits with 75" "$ackd_status" 75
+tap_is "promise_s6_work_given_back_by_force_exits_with_75" "$ackd_status" 75
 tap_within "at the end of the time for stopping" $(($(seconds) - from)) 2 6
 tap_is "what was given back is in the queue" "$(amqp depth q)" 2
 
