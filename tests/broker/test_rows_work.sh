@@ -119,7 +119,7 @@ configure "delivery-limit: 3"
 sed -i 's/queue: q$/queue: limited/; s/^shutdown:.*/shutdown: {timeout: 10s, soft: 0%}/' "$work/ackd.yaml"
 amqp publish -c -i limited- -h wait=60000 limited 20
 statuses=
-for stop in 1 2 3 4 5 6 7 8 9 10; do
+for _ in $(seq 10); do
     begun=$(recorded '^start limited-')
     ackd_start
     wait_recorded '^start limited-' $((begun + 4))
