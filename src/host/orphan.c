@@ -115,6 +115,8 @@ static void orphan_remember(struct consumer *consumer, struct job *job)
 {
     struct identity identity;
     uint64_t until_ns = FINISHED_NO_LIMIT;
+    if (job->copied)
+        return; /* its copy looks like it, has the same id, and must run */
     if (!orphan_identity(consumer, job, &identity))
         return;
     if (consumer->ledger.epoch != 0 && !orphan_has_id(consumer, job))
@@ -125,8 +127,7 @@ static void orphan_remember(struct consumer *consumer, struct job *job)
 
 void orphan_acked(struct consumer *consumer, struct job *job)
 {
-    /* A copy has the same id, and must run. */
-    if (orphan_has_id(consumer, job) && !job->copied)
+    if (orphan_has_id(consumer, job))
         orphan_remember(consumer, job); /* O3 */
 }
 

@@ -439,12 +439,14 @@ static void daemon_check_answers(struct daemon *daemon, const struct consumer *c
 
 /* Where a consumer may pause by itself, it subscribes anew on its channel afterwards: what it holds
  * then does not count against the new prefetch. */
-static uint64_t daemon_open_max(const struct daemon *daemon, const struct consumer *consumer)
+static uint64_t daemon_open_max(struct daemon *daemon, const struct consumer *consumer)
 {
+    if (consumer->prefetch > daemon->prefetch_max)
+        daemon->prefetch_max = consumer->prefetch;
     if (daemon->flooded)
         return UINT64_MAX;
     return daemon->options.lines == NULL ? consumer->config->prefetch
-                                         : 2 * (uint64_t)consumer->config->prefetch;
+                                         : 2 * (uint64_t)daemon->prefetch_max;
 }
 
 /* U1 and U2 of the consumer, L1 of the ledger; that the broker has no reason to complain (A9). */

@@ -82,6 +82,7 @@ struct daemon {
     unsigned handled;
     uint64_t last_serial;
     uint64_t keys[DAEMON_KEYS]; /* serials that run; 0: none of the key */
+    uint32_t prefetch_max;      /* ever */
     uint64_t unsent_ns; /* since when there are answers that were not sent; 0: there are none */
     struct timer feed;
     unsigned put;        /* messages that are in the broker, or were */
