@@ -11,7 +11,7 @@
 #include "chaos.h"
 
 enum {
-    STORM_CALM_S = 600, /* of calm, and all is consumed: the longest waits are of a minute */
+    STORM_CALM_S = 1500, /* of calm, and all is consumed: the longest waits are of a minute */
     STORM_ABOUT_SIZE = 1024,
     STORM_LINES_SIZE = 512
 };
