@@ -61,6 +61,7 @@ int content_begin_deliver(struct connection *connection, struct channel *channel
         return ACKD_E_NOMEM;
     memcpy(names, arguments, size);
     delivery->consumer_tag = (const char *)names + 1;
+    delivery->consumer_tag_size = names[0];
     delivery->tag = wire_get_64(middle);
     delivery->redelivered = (middle[8] & 1) != 0;
     delivery->exchange = (const char *)names + (exchange - arguments) + 1;

@@ -46,6 +46,7 @@ struct delivery {
     void *extra; /* extra_size bytes, zeroed, for the owner */
     uint64_t tag;
     const char *consumer_tag;
+    size_t consumer_tag_size; /* bytes, without the end; 0 where it came otherwise */
     const char *exchange;
     const char *routing_key;
     struct properties properties;

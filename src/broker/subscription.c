@@ -46,6 +46,7 @@ struct subscription {
     struct probe probe;
     uint64_t condemned; /* ever */
     char tag[SUBSCRIPTION_TAG_SIZE];
+    size_t tag_size; /* bytes, without the end */
 };
 
 static const char *const subscription_state_names[] = {
@@ -239,8 +240,10 @@ static void subscription_limit(struct subscription *subscription)
 static void subscription_subscribe(struct subscription *subscription)
 {
     subscription->tags++;
-    snprintf(subscription->tag, sizeof subscription->tag, "ackd.%.200s.%u",
-             subscription->options.name, subscription->tags);
+    int size = snprintf(subscription->tag, sizeof subscription->tag, "ackd.%.200s.%u",
+                        subscription->options.name, subscription->tags);
+    ackd_assert(size >= (int)sizeof(uint64_t) && size < (int)sizeof subscription->tag);
+    subscription->tag_size = (size_t)size;
     int code = channel_consume(subscription_connection(subscription), subscription->channel.number,
                                subscription->options.queue, subscription->tag,
                                &subscription->options.terms);
@@ -392,12 +395,35 @@ static void subscription_answered(struct subscription *subscription,
     subscription_abandon(subscription);
 }
 
+static inline uint64_t subscription_word(const char *text)
+{
+    uint64_t word;
+    memcpy(&word, text, sizeof word);
+    return word;
+}
+
+/* Whether it is of this subscription, not of one before it on the channel. Asked for each message,
+ * so by words; a tag of ours has at least eight bytes. */
+static bool subscription_is_meant(const struct subscription *subscription,
+                                  const struct delivery *delivery)
+{
+    const char *one = delivery->consumer_tag, *other = subscription->tag;
+    size_t size = subscription->tag_size, word = sizeof(uint64_t);
+    uint64_t differing = 0;
+    if (delivery->consumer_tag_size != size)
+        return false;
+    for (size_t at = 0; at + word < size; at += word)
+        differing |= subscription_word(one + at) ^ subscription_word(other + at);
+    return (differing |
+            (subscription_word(one + size - word) ^ subscription_word(other + size - word))) == 0;
+}
+
 static void subscription_event(struct link_channel *channel, const struct connection_event *event)
 {
     struct subscription *subscription = LIST_ITEM(channel, subscription, channel);
     if (event->kind == CHANNEL_DELIVERY) {
         subscription->fed = true;
-        if (strcmp(event->delivery->consumer_tag, subscription->tag) == 0)
+        if (subscription_is_meant(subscription, event->delivery))
             subscription->options.events->delivery(event->delivery, subscription->options.arg);
         else
             subscription->options.events->stray(event->delivery, subscription->options.arg);

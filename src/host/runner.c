@@ -132,6 +132,7 @@ static void runner_begin_job(struct runner *runner, struct job *job, uint64_t no
                                   .stack_size = job->station->stack_size,
                                   .log_context = &job->log,
                                   .message = &job->message,
+                                  .tally = &job->station->tally,
                                   .owner = &job->station->detached,
                                   .done = runner_job_done};
     job->started_ns = now_ns;
@@ -165,6 +166,7 @@ static void runner_begin_batch(struct runner *runner, struct batch *batch, uint6
                                   .stack_size = batch->station->stack_size,
                                   .log_context = &batch->log,
                                   .message = &batch->jobs[0]->message,
+                                  .tally = &batch->station->tally,
                                   .owner = &batch->station->detached,
                                   .done = runner_batch_done};
     for (size_t i = 0; i < batch->count; i++)

@@ -66,6 +66,7 @@ struct station {
     bool started;
     bool ended; /* END was sent, or need not be */
 
+    struct tally *tally;          /* of the messages, once found; the runner's */
     struct crossing run_crossing; /* RUN, beside the others */
     int run_code;                 /* with which run() ended for good; of a cancelled one ACKD_OK */
     const struct ackd_error *run_error; /* owned */

@@ -406,6 +406,15 @@ bool scheduler_glance(struct scheduler_glance *ret_glance)
     return true;
 }
 
+static struct tally *scheduler_tally(struct scheduler *scheduler, const struct scheduler_root *root)
+{
+    if (root->tally == NULL)
+        return tally_find(scheduler, root->name);
+    if (*root->tally == NULL)
+        *root->tally = tally_find(scheduler, root->name);
+    return *root->tally;
+}
+
 int scheduler_spawn(struct scheduler *scheduler, const struct scheduler_root *root,
                     struct ackd_task **ret_task)
 {
@@ -422,7 +431,7 @@ int scheduler_spawn(struct scheduler *scheduler, const struct scheduler_root *ro
     task->owner = root->owner;
     task->log_context = root->log_context;
     task->done = root->done;
-    task->tally = tally_find(scheduler, root->name);
+    task->tally = scheduler_tally(scheduler, root);
     task->file = task->function = "";
     task->line = 0;
     task_queue(task);

@@ -93,6 +93,8 @@ bool scheduler_post(struct scheduler *scheduler, struct scheduler_post *post);
  * more. */
 void scheduler_close(struct scheduler *scheduler);
 
+struct tally;
+
 /* A task that belongs to the host and not to a scope: a message, start(), stop(). */
 struct scheduler_root {
     ackd_task_fn *fn;
@@ -101,6 +103,8 @@ struct scheduler_root {
     size_t stack_size;                     /* 0: the scheduler's own */
     const struct log_context *log_context; /* borrowed until done; what its lines carry */
     void *message;            /* scheduler_message() inside the task and its children */
+    struct tally **tally;     /* where roots of this name keep what it was found as, on this
+                                 scheduler; NULL: it is looked for each time */
     struct ackd_owner *owner; /* of what it detaches, and its children do; see task/owner.h; NULL:
                                  it has none */
     /*
@@ -141,7 +145,6 @@ void scheduler_counts(const struct scheduler *scheduler, struct scheduler_counts
 uint64_t scheduler_report_unobserved(struct scheduler *scheduler);
 
 /* One task as a dump shows it. Strings are borrowed for the call. */
-struct tally;
 struct scheduler_view {
     uint64_t id, parent_id; /* 0: a root */
     const char *name;

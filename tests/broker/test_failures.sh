@@ -81,7 +81,7 @@ fi
 tap_check "it counts its calls" run memory 0
 cp "$work/counts" "$work/all" 2>/dev/null
 tap_check "it makes some of each kind that matters" awk '{ count[$1] = $2 }
-    END { exit !(count["memory"] > 100 && count["read"] > 5 && count["socket"] > 1 && count["epoll_ctl"] > 3) }' "$work/all"
+    END { exit !(count["memory"] > 100 && count["read"] > 5 && count["socket"] > 0 && count["epoll_ctl"] > 3) }' "$work/all"
 while read -r call at; do
     tap_check "$call fails at its call $at" fails_at "$call" "$at"
 done < <(awk -v full="${ACKD_TEST_FULL:-}" -v seed="${ACKD_TEST_SEED:-$RANDOM}" '
