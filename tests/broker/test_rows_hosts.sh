@@ -72,6 +72,7 @@ ackd_start
 row_queue=q-deleted-user
 tap_check "a consumer among them consumes" wait_for 30 row_log_has 'event=consuming .*queue=q-deleted-user'
 row_begin row_12_promise_r4_wrong_peers 0
+row_line=0
 for port in $wrong_ports; do
     row_logs "the one at port $((port - rabbit_port)) is named" "event=disconnected .*127.0.0.1:$port"
 done
