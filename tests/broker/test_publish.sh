@@ -127,6 +127,8 @@ tap_says "promise_r12_what_the_broker_blocks_is_E_BLOCKED" blocked-1 'E_BLOCKED'
 tap_check "promise_r12_it_is_logged" ackd_wait blocked
 touch "$work/gate2" "$work/gate3"
 tap_says "promise_r12_the_consuming_connection_goes_on" consumed-1 ok
+ackd_signal QUIT
+tap_check "who waits for a confirm is shown" wait_for 10 grep -qE 'awaiting publish' "$ackd_log"
 rabbit_ctl set_vm_memory_high_watermark 0.4 >/dev/null
 tap_says "promise_r12_what_waits_is_published_when_the_broker_takes_it_again" unblocked-1 ok
 tap_check "promise_r12_that_is_logged_too" ackd_wait unblocked

@@ -8,6 +8,7 @@
 # shellcheck disable=SC2317 # functions are called through tap_check
 set -u
 . "${top_srcdir:?}/tests/lib/tap.sh"
+[ "${ACKD_TEST_SCALE:-100}" -ge 100 ] || tap_skip_all "a short run"
 command -v spin >/dev/null || tap_skip_all "no spin"
 models=$(cd "$top_srcdir/tests/models" && pwd)
 work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT

@@ -9,6 +9,7 @@
 set -u
 . "${top_srcdir:?}/tests/lib/tap.sh"
 : "${top_builddir:?}"
+[ "${ACKD_TEST_SCALE:-100}" -ge 100 ] || tap_skip_all "a short run: they are looked for in a whole one"
 most=1000 # seeds
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/ackd-mutants.XXXXXX") || exit 1
