@@ -61,13 +61,13 @@ amqp publish -c one 40
 amqp publish -c -n 1001 two 40
 steered_start
 ackd_wait_ready 2
-tap_check "promise_c4: two consumers share the places of their group" wait_for 10 running_is 6
+tap_check "promise_c4_two_consumers_share_the_places_of_their_group" wait_for 10 running_is 6
 before=$(channels)
 tap_note "channels: $before"
 for queue in one two; do
     tap_is "$queue is paused" "$(order "pause $queue")" ok
 done
-tap_check "promise_s3: what it has not started is given back at once" wait_for 3 running_at_most 6
+tap_check "promise_s3_what_it_has_not_started_is_given_back_at_once" wait_for 3 running_at_most 6
 tap_check "and nothing is left when what ran has ended" wait_for 10 unacked_is 0
 left=$(($(amqp depth one) + $(amqp depth two)))
 tap_is "all that was not done is in the queues" "$((80 - $(recorded ' ok$')))" "$left"
@@ -78,7 +78,7 @@ for queue in one two; do
     tap_is "$queue is resumed" "$(order "resume $queue")" ok
 done
 tap_check "it consumes again" wait_recorded ' ok$' $((80 - left + 2))
-tap_check "promise_c8: within its new bound" running_at_most 2
+tap_check "promise_c8_within_its_new_bound" running_at_most 2
 tap_is "no bound" "$(order 'limit shared 0 0 0')" ok
 tap_is "more at once" "$(order 'concurrency one 30')" ok
 tap_is "more ahead" "$(order 'prefetch two 40')" ok

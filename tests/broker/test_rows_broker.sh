@@ -65,7 +65,7 @@ rabbit_restart
 row_back
 row_end
 
-row_begin row_05_promise_r3_the_broker_freezes
+row_begin promise_r3_row_05_the_broker_freezes
 row_running
 rabbit_freeze
 row_logs "silence for two heartbeats is noticed" 'event=disconnected .*nothing came from.*link=consuming'
@@ -97,7 +97,7 @@ rabbit_eval 'vm_memory_monitor:set_vm_memory_high_watermark(0.4).' >/dev/null
 
 # The broker cancels its consumers; those that are in work finish, and may still be acknowledged.
 row_queue=deleted
-row_begin row_21_promise_r7_the_queue_is_deleted 10 -h wait=1500
+row_begin promise_r7_row_21_the_queue_is_deleted 10 -h wait=1500
 wait_for 20 row_started_at_least 10
 amqp delete deleted
 row_logs "the log tells of it" 'event=canceled'
@@ -108,7 +108,7 @@ row_back
 row_end 0
 
 row_queue=crashed
-row_begin row_22_promise_r7_the_process_of_a_queue_crashes
+row_begin promise_r7_row_22_the_process_of_a_queue_crashes
 row_running
 rabbit_eval "$(proc_of crashed), gen_server2:cast(amqqueue:get_pid(Q),boom)." >/dev/null
 row_logs "the log tells of it" 'event=canceled'
@@ -117,7 +117,7 @@ row_end
 
 # Nobody is told. What is unacknowledged comes again on the same channel, beside what runs.
 row_queue=killed
-row_begin row_23_promise_d11_the_process_of_a_queue_is_killed 40 -h wait=1500
+row_begin promise_d11_row_23_the_process_of_a_queue_is_killed 40 -h wait=1500
 row_running
 rabbit_eval "$(proc_of killed), exit(amqqueue:get_pid(Q),kill)." >/dev/null
 row_end

@@ -71,23 +71,23 @@ ackd_start
 
 row_queue=q-deleted-user
 tap_check "a consumer among them consumes" wait_for 30 row_log_has 'event=consuming .*queue=q-deleted-user'
-row_begin row_12_promise_r4_wrong_peers 0
+row_begin promise_r4_row_12_wrong_peers 0
 row_line=0
 for port in $wrong_ports; do
     row_logs "the one at port $((port - rabbit_port)) is named" "event=disconnected .*127.0.0.1:$port"
 done
 tap_note "$(row_log | grep -oE 'event=disconnected .*link=consuming' | grep -E "$(tr ' ' '|' <<<"${wrong_ports# }")" | head -n 5)"
-row_begin row_13_promise_r5_wrong_password 0
+row_begin promise_r5_row_13_wrong_password 0
 row_line=0
 row_logs "the log tells the reason" 'level=error event=disconnected .*403 ACCESS_REFUSED'
 user change_password forgetful secret
-row_begin row_14_promise_r5_missing_vhost 0
+row_begin promise_r5_row_14_missing_vhost 0
 row_line=0
 row_logs "the log tells the reason" 'level=error event=disconnected .*530 .*late'
 rabbit_eval 'rabbit_vhost:add(<<"late">>, <<"test">>).' >/dev/null
 permit known late
 
-row_begin row_16_promise_r5_user_deleted 20 -h wait=1000
+row_begin promise_r5_row_16_user_deleted 20 -h wait=1000
 row_running
 rabbit_eval 'rabbit_auth_backend_internal:delete_user(<<"leaver">>, <<"test">>).' >/dev/null
 row_logs "the log tells the reason" 'event=disconnected .*320 .*deleted'
@@ -95,14 +95,14 @@ user add_user leaver secret
 permit leaver /
 row_back
 row_end
-row=row_13_promise_r5_wrong_password row_line=0 row_queue=q-wrong-password
+row=promise_r5_row_13_wrong_password row_line=0 row_queue=q-wrong-password
 row_back
-row=row_14_promise_r5_missing_vhost
+row=promise_r5_row_14_missing_vhost
 row_logs "it logs in when there is one" 'event=connected .*broker=missing-vhost'
 
 # Row 41 and R13: a name that there is not, a port that nobody listens at, a host that takes connections
 # and says nothing. It costs its deadline and no more.
-row=row_41_promise_r13_dead_hosts row_queue=q-dead-host
+row=promise_r13_row_41_dead_hosts row_queue=q-dead-host
 row_logs "a name that does not resolve is told of" 'event=disconnected .*nowhere.invalid.*broker=dead-host'
 row_logs "a host that does not speak is given up" 'event=disconnected .*did not send .* within 10 s.*broker=dead-host'
 proxy pass

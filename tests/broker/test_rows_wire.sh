@@ -33,7 +33,7 @@ heal() {
     proxy cut close
 }
 
-row_begin row_07_promise_r3_packets_are_lost_both_ways
+row_begin promise_r3_row_07_packets_are_lost_both_ways
 row_running
 proxy hold up
 proxy hold down

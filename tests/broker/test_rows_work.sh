@@ -55,7 +55,7 @@ configure
 rabbit_eval 'application:set_env(rabbit,consumer_timeout,1000), application:set_env(rabbit,channel_tick_interval,1000).' >/dev/null
 ackd_start
 ackd_wait_ready
-row_begin row_19_promise_r6_consumer_timeout 1 -h wait=5000
+row_begin promise_r6_row_19_consumer_timeout 1 -h wait=5000
 row_running
 row_logs "the log tells of it" 'PRECONDITION_FAILED.*timed out'
 rabbit_eval 'application:set_env(rabbit,consumer_timeout,1800000).' >/dev/null
@@ -66,7 +66,7 @@ tap_is "$row: the connection stays up" "$(proxy seen down 10.50)" 0
 
 # The end of a connection is not answered: acknowledgements have arrived all the same.
 for method in 20.41 10.51; do
-    row_begin "row_09_promise_a7_the_end_is_not_answered_$method" 40 -h wait=1
+    row_begin "promise_a7_row_09_the_end_is_not_answered_$method" 40 -h wait=1
     wait_for 30 row_handled_at_least 40
     proxy frame down drop "$method" 9
     ackd_stop
@@ -106,9 +106,9 @@ done
 # The tool takes it and cannot read it: that counts as a delivery.
 amqp requeue long 2>/dev/null
 ackd_start
-tap_check "row_36_promise_d5_a_header_beyond_the_frames_is_handled ($size bytes)" wait_recorded '^end long-1 ok' 1
-tap_check "row_36_promise_d5: and it is out of the queue" queue_settles long 0
-tap_is "row_36_promise_d5: the connection stayed up" "$(ackd_events disconnected)" 0
+tap_check "promise_d5_row_36_a_header_beyond_the_frames_is_handled ($size bytes)" wait_recorded '^end long-1 ok' 1
+tap_check "promise_d5_row_36_and_it is out of the queue" queue_settles long 0
+tap_is "promise_d5_row_36_the connection stayed up" "$(ackd_events disconnected)" 0
 ackd_stop
 row_queue=q
 
@@ -145,7 +145,7 @@ row_back
 row_end
 
 # One has all the messages, and stops: what it has not begun is with the other at once.
-row_begin row_53_promise_s3_prefetched_messages_go_to_another "$row_prefetch" -h wait=2000
+row_begin promise_s3_row_53_prefetched_messages_go_to_another "$row_prefetch" -h wait=2000
 wait_for 30 row_started_at_least 4
 other_start 1
 tap_check "$row: the other consumes" wait_for 30 other_says 1 'event=consuming '

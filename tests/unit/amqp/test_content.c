@@ -276,7 +276,7 @@ static void say_headers(uint64_t tag, const uint8_t *entries, size_t size)
 }
 
 /* D5: RabbitMQ sends such after one dead-lettering. */
-START_TEST(test_a_header_frame_may_be_larger_than_frame_max)
+START_TEST(promise_d5_a_header_frame_may_be_larger_than_frame_max)
 {
     static const size_t sizes[] = {131283 - 18, 10035, 1024 * 1024 - 18, 65536 - 18, 65536 - 26};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
@@ -471,7 +471,7 @@ Suite *test_suite(void)
     tcase_add_test(tc, promise_d3_content_out_of_order_breaks_the_protocol);
     tcase_add_test(tc, promise_d4_a_message_beyond_the_limit_is_counted_and_dropped);
     tcase_add_test(tc, test_a_body_without_end_takes_no_memory);
-    tcase_add_test(tc, test_a_header_frame_may_be_larger_than_frame_max);
+    tcase_add_test(tc, promise_d5_a_header_frame_may_be_larger_than_frame_max);
     tcase_add_test(tc, test_a_header_frame_beyond_the_limit_is_skipped_and_its_message_poison);
     tcase_add_test(tc, test_a_large_body_behind_an_oversized_header_is_whole);
     tcase_add_test(tc, promise_d6_unreadable_headers_make_poison_and_nothing_else);

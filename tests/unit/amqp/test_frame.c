@@ -133,7 +133,7 @@ START_TEST(test_a_conversation_can_be_cut_anywhere)
 END_TEST
 
 /* R4 */
-START_TEST(test_wrong_peers_are_named)
+START_TEST(promise_r4_wrong_peers_are_named)
 {
     static const struct {
         const char *bytes;
@@ -171,7 +171,7 @@ START_TEST(test_wrong_peers_are_named)
 }
 END_TEST
 
-START_TEST(test_a_wrong_peer_fails_the_connection)
+START_TEST(promise_r4_a_wrong_peer_fails_the_connection)
 {
     struct server server;
     server_init(&server);
@@ -198,8 +198,8 @@ Suite *test_suite(void)
     tcase_add_test(tc, test_each_type_has_its_limit);
     tcase_add_test(tc, test_every_other_end_octet_is_wrong);
     tcase_add_test(tc, test_a_conversation_can_be_cut_anywhere);
-    tcase_add_test(tc, test_wrong_peers_are_named);
-    tcase_add_test(tc, test_a_wrong_peer_fails_the_connection);
+    tcase_add_test(tc, promise_r4_wrong_peers_are_named);
+    tcase_add_test(tc, promise_r4_a_wrong_peer_fails_the_connection);
     suite_add_tcase(suite, tc);
     return suite;
 }

@@ -158,8 +158,8 @@ START_TEST(test_another_round_of_login_is_refused)
 }
 END_TEST
 
-/* R16: the broker would say nothing at all. */
-START_TEST(test_a_login_larger_than_the_broker_reads_is_refused_here)
+/* The broker would say nothing at all. */
+START_TEST(promise_r16_a_login_larger_than_the_broker_reads_is_refused_here)
 {
     size_t overhead = 0;
     for (size_t size = 3600; size < 3900; size++) {
@@ -217,7 +217,7 @@ START_TEST(test_the_login_can_come_a_byte_at_a_time)
 }
 END_TEST
 
-START_TEST(test_nothing_large_is_read_before_the_login)
+START_TEST(promise_r4_nothing_large_is_read_before_the_login)
 {
     server_init(&server);
     uint8_t *at = NULL;
@@ -272,10 +272,10 @@ Suite *test_suite(void)
     tcase_add_test(tc, test_frame_max_and_channel_max_are_taken_as_offered);
     tcase_add_test(tc, test_a_frame_max_below_the_least_is_refused);
     tcase_add_test(tc, test_another_round_of_login_is_refused);
-    tcase_add_test(tc, test_a_login_larger_than_the_broker_reads_is_refused_here);
+    tcase_add_test(tc, promise_r16_a_login_larger_than_the_broker_reads_is_refused_here);
     tcase_add_test(tc, test_a_refused_login_is_closed_by_the_server);
     tcase_add_test(tc, test_the_login_can_come_a_byte_at_a_time);
-    tcase_add_test(tc, test_nothing_large_is_read_before_the_login);
+    tcase_add_test(tc, promise_r4_nothing_large_is_read_before_the_login);
     tcase_add_test(tc, test_nothing_but_the_login_is_expected_before_its_end);
     tcase_add_test(tc, test_calls_before_the_login_is_done_are_refused);
     suite_add_tcase(suite, tc);
