@@ -31,7 +31,7 @@ struct broker {
     struct link *publishing;
     struct publisher *publisher;
     struct topology *topology;
-    uint64_t held;     /* bytes of bodies held now */
+    uint64_t held;     /* bytes of messages held now */
     uint64_t held_max; /* above it reading stops; below the half of it reading goes on */
     bool any_author;   /* what ackd told itself cannot be told from what others wrote */
     bool draining;     /* no consumer takes more: what still comes must be read, to the answer */

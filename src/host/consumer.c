@@ -509,7 +509,7 @@ void consumer_forget(struct consumer *consumer, struct job *job)
     timer_stop(&job->pause);
     if (consumer->gate != NULL)
         gate_forget(consumer->gate, job);
-    broker_let_go(consumer->broker, job->delivery->body.size);
+    broker_let_go(consumer->broker, job_weight(job));
     metric_subtract(&consumer->metrics, METRIC_bytes_buffered, job->delivery->body.size);
     job_free(&job);
 }

@@ -71,7 +71,7 @@ void dispatch_delivery(struct consumer *consumer, struct delivery *delivery, boo
 {
     struct job *job = job_init(delivery, consumer, consumer->config->name, consumer->config->queue);
     consumer->broker->last_active = consumer;
-    broker_hold(consumer->broker, delivery->body.size);
+    broker_hold(consumer->broker, job_weight(job));
     metric_add(&consumer->metrics, METRIC_bytes_buffered, delivery->body.size);
     metric_add(&consumer->metrics, METRIC_messages_delivered, 1);
     if (ledger_open(&consumer->ledger, &job->entry, delivery->tag) != ACKD_OK) {

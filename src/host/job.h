@@ -51,7 +51,8 @@ struct station;
 struct story;
 struct consumer;
 
-enum { JOB_FIELDS = 4 };
+/* JOB_WEIGHT, bytes: what a message costs beside its headers and body, about. */
+enum { JOB_FIELDS = 4, JOB_WEIGHT = 1024 };
 
 struct job {
     struct crossing crossing;
@@ -95,6 +96,11 @@ struct job {
 /* Make the job of @delivery in its extra memory. */
 struct job *job_init(struct delivery *delivery, struct consumer *consumer,
                      const char *consumer_name, const char *queue);
+/* Bytes that it holds: an empty one, too, costs something, and its headers may be large. */
+static inline uint64_t job_weight(const struct job *job)
+{
+    return JOB_WEIGHT + job->delivery->properties.headers.size + job->delivery->body.size;
+}
 /* Free it with its delivery. */
 void job_free(struct job **job);
 /* What it comes to: the table of verdicts. @error is borrowed; what was there before is the caller's. */
