@@ -114,9 +114,18 @@ int channel_open(struct connection *connection, uint16_t number)
         return channel_not_open(connection, number);
     amqp_channel_open_t method = {0};
     ACKD_TRY(channel_write(connection, number, AMQP_CHANNEL_OPEN_METHOD, &method));
-    *channel = (struct channel){.state = CHANNEL_OPENING, .number = number};
+    *channel = (struct channel){.state = CHANNEL_OPENING,
+                                .number = number,
+                                .message_size_max = connection->message_size_max};
     connection->channel_opened = number;
     return ACKD_OK;
+}
+
+void channel_limit_size(struct connection *connection, uint16_t number, uint64_t message_size_max)
+{
+    struct channel *channel = inside_channel(connection, number);
+    if (channel != NULL && message_size_max < channel->message_size_max)
+        channel->message_size_max = message_size_max;
 }
 
 int channel_close(struct connection *connection, uint16_t number, uint16_t code, const char *text)

@@ -20,6 +20,8 @@
 uint16_t channel_free_number(const struct connection *connection);
 
 ACKD_MUST_CHECK int channel_open(struct connection *connection, uint16_t channel);
+/* N4 with @message_size_max, bytes, on this channel; no effect where its connection allows less. */
+void channel_limit_size(struct connection *connection, uint16_t channel, uint64_t message_size_max);
 ACKD_MUST_CHECK int channel_close(struct connection *connection, uint16_t channel, uint16_t code,
                                   const char *text);
 ACKD_MUST_CHECK int channel_qos(struct connection *connection, uint16_t channel, uint16_t prefetch);

@@ -115,10 +115,11 @@ __attribute__((format(printf, 2, 3))) static void content_poison(struct content 
 
 /* Memory for the body, unless it is too large: in the arena if it fits there, else of its own. Behind it is room for the
  * frame overhead that is read together with a fragment. */
-static int content_make_room(const struct connection *connection, struct content *content)
+static int content_make_room(struct channel *channel)
 {
+    struct content *content = &channel->content;
     struct delivery *delivery = content->delivery;
-    if (content->left == 0 || content->left > connection->message_size_max)
+    if (content->left == 0 || content->left > channel->message_size_max)
         return ACKD_OK;
     size_t room = (size_t)(delivery->arena.end - delivery->arena.at);
     size_t size = (size_t)content->left;
@@ -154,10 +155,10 @@ static int content_prefix(struct connection *connection, struct channel *channel
     content->left = wire_get_64(payload + 4);
     content->delivery->body_size = content->left;
     channel->expects = EXPECTS_BODY;
-    if (content->left > connection->message_size_max)
+    if (content->left > channel->message_size_max)
         content_poison(content, "the message has %llu bytes, the limit is %llu",
                        (unsigned long long)content->left,
-                       (unsigned long long)connection->message_size_max);
+                       (unsigned long long)channel->message_size_max);
     return ACKD_OK;
 }
 
@@ -178,7 +179,7 @@ int content_header(struct connection *connection, struct channel *channel, const
             return code;
         }
     }
-    ACKD_TRY(content_make_room(connection, content));
+    ACKD_TRY(content_make_room(channel));
     return content_end(channel, event);
 }
 
@@ -191,7 +192,7 @@ int content_header_oversized(struct connection *connection, struct channel *chan
     content_poison(&channel->content,
                    "the properties of the message have %u bytes, the limit is %u", size,
                    connection->header_frame_max);
-    return content_make_room(connection, &channel->content);
+    return content_make_room(channel);
 }
 
 int content_body(struct connection *connection, struct channel *channel, uint32_t size)

@@ -65,6 +65,7 @@ struct channel {
     bool confirms;   /* confirm.select was sent */
     uint16_t number; /* its own */
     uint16_t requests[REQUEST_COUNT];
+    uint64_t message_size_max;
     struct content content;
 };
 

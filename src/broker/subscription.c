@@ -212,6 +212,9 @@ static void subscription_open(struct subscription *subscription)
     int code = link_take_number(&subscription->channel);
     if (code == ACKD_OK)
         code = channel_open(subscription_connection(subscription), subscription->channel.number);
+    if (code == ACKD_OK && subscription->options.message_size_max > 0)
+        channel_limit_size(subscription_connection(subscription), subscription->channel.number,
+                           subscription->options.message_size_max);
     subscription_step(subscription, SUBSCRIPTION_OPENING, code);
 }
 

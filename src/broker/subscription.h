@@ -57,6 +57,7 @@ struct subscription_options {
     const char *name; /* the consumer's, for tags */
     const char *queue;
     uint16_t prefetch;
+    uint64_t message_size_max;  /* bytes; 0: that of the link */
     uint64_t probe_ms;          /* of nothing coming, and the queue is asked; 0: never */
     bool stays;                 /* it is never cancelled: deliveries go on until close() */
     struct channel_terms terms; /* its arguments are borrowed: they are sent at each subscribing */

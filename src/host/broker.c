@@ -22,14 +22,12 @@
 
 enum {
     BROKER_ERROR_SIZE = 1024,
-    BROKER_NAME_SIZE = 512,   /* of a connection */
-    BROKER_FAULTS_MS = 60000, /* so many faults within it, and a consumer is set aside */
-    BROKER_ISOLATION_MS = 60000
+    BROKER_NAME_SIZE = 512 /* of a connection */
 };
 
 static const char *broker_link_name(const struct broker *broker, const struct link *link)
 {
-    return link == broker->consuming ? "consuming" : "publishing";
+    return link == broker->publishing ? "publishing" : "consuming";
 }
 
 static void broker_up(struct link *link, void *arg)
@@ -46,25 +44,14 @@ static void broker_up(struct link *link, void *arg)
                    link_server(link), link_peer(link), broker_link_name(broker, link));
 }
 
-/*
- * A message may make us say what the broker does not take, and come again on each connection: where
- * faults come thick, the consumer that was last sent something waits, so that the others live.
- */
-static void broker_fault(struct broker *broker)
+static struct inlet *broker_find_inlet(const struct broker *broker, const struct link *link)
 {
-    uint64_t now_ns = loop_now_ns(host_loop(broker->host));
-    metric_add(&broker->metrics, METRIC_protocol_faults, 1);
-    memmove(&broker->faults_ns[0], &broker->faults_ns[1],
-            (BROKER_FAULTS - 1) * sizeof broker->faults_ns[0]);
-    broker->faults_ns[BROKER_FAULTS - 1] = now_ns;
-    uint64_t oldest_ns = broker->faults_ns[0];
-    if (broker->last_active == NULL || oldest_ns == 0 ||
-        now_ns - oldest_ns > BROKER_FAULTS_MS * NS_PER_MS)
-        return;
-    memset(broker->faults_ns, 0, sizeof broker->faults_ns);
-    const struct ackd_error *reason = ackd_error_ref(ackd_error_current());
-    consumer_isolate(broker->last_active, BROKER_ISOLATION_MS);
-    (void)error_give(reason);
+    list_for_each (node, &broker->inlets) {
+        struct inlet *inlet = LIST_ITEM(node, inlet, node);
+        if (inlet->link == link)
+            return inlet;
+    }
+    return NULL; /* it publishes */
 }
 
 /* A broker that is long away is told of at each try at first, and then twice a minute. */
@@ -93,8 +80,8 @@ static void broker_down(struct link *link, uint64_t retry_ms, bool severe, void 
         broker->blocked[0] = '\0';
     bool fault = link_closing(link) != NULL && link_closing(link)->act == CLOSING_FAULT;
     enum ackd_log_level level = severe || fault ? ACKD_LOG_ERROR : ACKD_LOG_WARNING;
-    /* One line for one outage: where both are down, the consuming one speaks. */
-    if (link == broker->publishing && link_state(broker->consuming) != LINK_OPEN)
+    /* One line for one outage: where all are down, the first that consumes speaks. */
+    if (link != broker->consuming && link_state(broker->consuming) != LINK_OPEN)
         level = ACKD_LOG_DEBUG;
     if (link == broker->consuming && !broker_tells(broker) && level == ACKD_LOG_WARNING)
         level = ACKD_LOG_DEBUG;
@@ -104,8 +91,11 @@ static void broker_down(struct link *link, uint64_t retry_ms, bool severe, void 
                    severe  ? ". This looks like a matter of configuration: see 'broker:'"
                    : fault ? ". This is a fault in ackd, please report it"
                            : "");
-    if (fault && link == broker->consuming)
-        broker_fault(broker);
+    struct inlet *inlet = broker_find_inlet(broker, link);
+    if (fault && inlet != NULL) {
+        metric_add(&broker->metrics, METRIC_protocol_faults, 1);
+        inlet_fault(inlet, loop_now_ns(host_loop(broker->host)));
+    }
 }
 
 static void broker_blocked(struct link *link, const char *why, void *arg)
@@ -129,17 +119,29 @@ static const struct link_events broker_link_events = {
     .blocked = broker_blocked,
 };
 
-/* As it is shown by the broker: host, what for, and for whom, as far as that fits. */
-static void broker_name_link(const struct broker *broker, const char *purpose, char *name,
+struct inlet *broker_inlet(const struct broker *broker, const struct config_consumer *consumer)
+{
+    list_for_each (node, &broker->inlets) {
+        struct inlet *inlet = LIST_ITEM(node, inlet, node);
+        if (inlet_is_of(inlet, consumer))
+            return inlet;
+    }
+    return NULL; /* not yet made */
+}
+
+/* As it is shown by the broker: host, what for, and for whom, as far as that fits. @inlet NULL: of
+ * all. */
+static void broker_name_link(const struct broker *broker, const struct inlet *inlet, char *name,
                              size_t size)
 {
     char hostname[256];
     system_hostname(hostname, sizeof hostname);
-    size_t at = (size_t)snprintf(name, size, "ackd %s %s", hostname, purpose);
+    size_t at = (size_t)snprintf(name, size, "ackd %s %s", hostname,
+                                 inlet == NULL ? "publishing" : "consuming");
     const char *between = ": ";
     list_for_each (node, &broker->host->consumers) {
         const struct config_consumer *consumer = LIST_ITEM(node, consumer, node)->config;
-        if (consumer->broker != broker->config)
+        if (consumer->broker != broker->config || (inlet != NULL && !inlet_is_of(inlet, consumer)))
             continue;
         if (at + strlen(between) + strlen(consumer->name) + sizeof ", ..." > size) {
             snprintf(name + at, size - at, ", ...");
@@ -150,12 +152,22 @@ static void broker_name_link(const struct broker *broker, const char *purpose, c
     }
 }
 
-static int broker_new_link(struct broker *broker, const char *purpose, uint64_t message_max,
-                           struct link **ret_link)
+/* The largest message that a consumer of this broker takes: what they ask for may be as large. */
+static uint64_t broker_message_max(const struct broker *broker)
+{
+    uint64_t most = 0;
+    list_for_each (node, &broker->inlets) {
+        const struct inlet *inlet = LIST_ITEM(node, inlet, node);
+        most = inlet->message_max > most ? inlet->message_max : most;
+    }
+    return most;
+}
+
+static int broker_new_link(struct broker *broker, const struct inlet *inlet, struct link **ret_link)
 {
     const struct config_broker *config = broker->config;
     char name[BROKER_NAME_SIZE];
-    broker_name_link(broker, purpose, name, sizeof name);
+    broker_name_link(broker, inlet, name, sizeof name);
     struct link_options options = {
         .loop = host_loop(broker->host),
         .random = host_random(broker->host),
@@ -167,7 +179,8 @@ static int broker_new_link(struct broker *broker, const char *purpose, uint64_t 
                   .name = name,
                   .version = PACKAGE_VERSION,
                   .heartbeat_s = (uint16_t)(config->heartbeat_ms / 1000),
-                  .message_size_max = message_max},
+                  .message_size_max =
+                      inlet == NULL ? broker_message_max(broker) : inlet->message_max},
         .hosts = broker->hosts,
         .host_count = config->host_count,
         .tls = broker->tls,
@@ -180,7 +193,38 @@ static int broker_new_link(struct broker *broker, const char *purpose, uint64_t 
     return link_new(&options, ret_link);
 }
 
-static int broker_set_up(struct broker *broker, uint64_t message_max, size_t deliveries_max)
+/* The connection of @consumer, with its sizes; new where it is the first. */
+static int broker_add_inlet(struct broker *broker, const struct config_consumer *consumer)
+{
+    struct inlet *inlet = broker_inlet(broker, consumer);
+    if (inlet == NULL) {
+        ACKD_TRY(inlet_new(broker, consumer->buffer == 0 ? NULL : consumer, &inlet));
+        if (inlet->owner == NULL)
+            list_insert(&broker->inlets, &inlet->node);
+        else
+            list_append(&broker->inlets, &inlet->node);
+    }
+    inlet_add(inlet, consumer);
+    return ACKD_OK;
+}
+
+static int broker_add_inlets(struct broker *broker)
+{
+    list_for_each (node, &broker->host->consumers) {
+        const struct config_consumer *consumer = LIST_ITEM(node, consumer, node)->config;
+        if (consumer->broker == broker->config)
+            ACKD_TRY(broker_add_inlet(broker, consumer));
+    }
+    ackd_assert(!list_empty(&broker->inlets)); /* a broker without a consumer is not made */
+    list_for_each (node, &broker->inlets) {
+        struct inlet *inlet = LIST_ITEM(node, inlet, node);
+        ACKD_TRY(broker_new_link(broker, inlet, &inlet->link));
+    }
+    broker->consuming = LIST_ITEM(broker->inlets.next, inlet, node)->link;
+    return ACKD_OK;
+}
+
+static int broker_set_up(struct broker *broker, size_t deliveries_max)
 {
     const struct config_broker *config = broker->config;
     broker->hosts = calloc(config->host_count, sizeof *broker->hosts);
@@ -196,27 +240,27 @@ static int broker_set_up(struct broker *broker, uint64_t message_max, size_t del
         ACKD_TRY(tls_new(&tls, &broker->tls));
     }
     ACKD_TRY(delivery_pool_new(sizeof(struct job), deliveries_max, &broker->deliveries));
-    ACKD_TRY(broker_new_link(broker, "consuming", message_max, &broker->consuming));
-    ACKD_TRY(broker_new_link(broker, "publishing", message_max, &broker->publishing));
+    ACKD_TRY(broker_add_inlets(broker));
+    ACKD_TRY(broker_new_link(broker, NULL, &broker->publishing));
     ACKD_TRY(publisher_new(broker->publishing, &broker->publisher));
     /* Not on the publishing one: under an alarm the broker reads nothing there. */
     return topology_new(broker->consuming, &broker->topology);
 }
 
-int broker_new(struct host *host, const struct config_broker *config, uint64_t held_max,
-               uint64_t message_max, size_t deliveries_max, struct broker **ret_broker)
+int broker_new(struct host *host, const struct config_broker *config, size_t deliveries_max,
+               struct broker **ret_broker)
 {
     struct broker *broker = calloc(1, sizeof *broker);
     if (broker == NULL)
         return ackd_fail(ACKD_E_NOMEM, "a broker");
     broker->host = host;
     broker->config = config;
-    broker->held_max = held_max;
     broker->any_author = config->user == NULL;
     list_init(&broker->node);
+    list_init(&broker->inlets);
     int code = metric_register(&broker->metrics, "");
     if (code == ACKD_OK)
-        code = broker_set_up(broker, message_max, deliveries_max);
+        code = broker_set_up(broker, deliveries_max);
     if (code != ACKD_OK) {
         broker_free(&broker);
         return code;
@@ -234,7 +278,10 @@ void broker_free(struct broker **broker)
     publisher_free(&freed->publisher);
     topology_free(&freed->topology);
     link_free(&freed->publishing);
-    link_free(&freed->consuming);
+    while (!list_empty(&freed->inlets)) {
+        struct inlet *inlet = LIST_ITEM(freed->inlets.next, inlet, node);
+        inlet_free(&inlet);
+    }
     delivery_pool_free(&freed->deliveries);
     tls_free(&freed->tls);
     free(freed->hosts);
@@ -244,13 +291,15 @@ void broker_free(struct broker **broker)
 
 void broker_open(struct broker *broker)
 {
-    link_open(broker->consuming);
+    list_for_each (node, &broker->inlets)
+        link_open(LIST_ITEM(node, inlet, node)->link);
     link_open(broker->publishing);
 }
 
 void broker_close(struct broker *broker)
 {
-    link_close(broker->consuming);
+    list_for_each (node, &broker->inlets)
+        link_close(LIST_ITEM(node, inlet, node)->link);
     link_close(broker->publishing);
 }
 
@@ -263,40 +312,30 @@ static void broker_cut_link(struct link *link)
 
 void broker_cut(struct broker *broker)
 {
-    broker_cut_link(broker->consuming);
+    list_for_each (node, &broker->inlets)
+        broker_cut_link(LIST_ITEM(node, inlet, node)->link);
     broker_cut_link(broker->publishing);
 }
 
 bool broker_is_closed(const struct broker *broker)
 {
-    return link_state(broker->consuming) == LINK_CLOSED &&
-           link_state(broker->publishing) == LINK_CLOSED;
-}
-
-void broker_hold(struct broker *broker, uint64_t size)
-{
-    broker->held += size;
-    if (broker->held > broker->held_max && !broker->draining)
-        link_pause(broker->consuming);
-}
-
-void broker_let_go(struct broker *broker, uint64_t size)
-{
-    ackd_assert(broker->held >= size);
-    broker->held -= size;
-    if (broker->held <= broker->held_max / 2)
-        link_resume(broker->consuming);
+    list_for_each (node, &broker->inlets) {
+        if (link_state(LIST_ITEM(node, inlet, node)->link) != LINK_CLOSED)
+            return false;
+    }
+    return link_state(broker->publishing) == LINK_CLOSED;
 }
 
 void broker_drain(struct broker *broker)
 {
-    broker->draining = true;
-    link_resume(broker->consuming);
+    list_for_each (node, &broker->inlets)
+        inlet_drain(LIST_ITEM(node, inlet, node));
 }
 
 void broker_flush(struct broker *broker)
 {
-    link_flush(broker->consuming);
+    list_for_each (node, &broker->inlets)
+        link_flush(LIST_ITEM(node, inlet, node)->link);
     link_flush(broker->publishing);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * broker - one configured broker as the host sees it: a connection that consumes and one that
+ * broker - one configured broker as the host sees it: connections that consume and one that
  * publishes.
  *
  * They are apart because a broker under alarm stops reading a connection that has published, and
@@ -14,11 +14,12 @@
 #include "broker/publisher.h"
 #include "broker/topology.h"
 #include "config/config.h"
+#include "host/inlet.h"
 
 struct host;
 struct consumer;
 
-enum { BROKER_FAULTS = 3, BROKER_WHY_SIZE = 128, BROKER_ATTEMPTS_TOLD = 8, BROKER_TOLD_S = 30 };
+enum { BROKER_WHY_SIZE = 128, BROKER_ATTEMPTS_TOLD = 8, BROKER_TOLD_S = 30 };
 
 struct broker {
     struct list node;
@@ -26,41 +27,33 @@ struct broker {
     const struct config_broker *config;
     struct tls *tls;
     struct link_host *hosts;
-    struct delivery_pool *deliveries; /* of both links */
-    struct link *consuming;
+    struct delivery_pool *deliveries; /* of all links */
+    struct list inlets;               /* the shared one first, if there is one */
+    struct link *consuming;           /* that of the first: it speaks for the broker */
     struct link *publishing;
     struct publisher *publisher;
     struct topology *topology;
-    uint64_t held;     /* bytes of messages held now */
-    uint64_t held_max; /* above it reading stops; below the half of it reading goes on */
-    bool any_author;   /* what ackd told itself cannot be told from what others wrote */
-    bool draining;     /* no consumer takes more: what still comes must be read, to the answer */
-    struct consumer *last_active;      /* whose message came last; NULL: none yet */
-    uint64_t faults_ns[BROKER_FAULTS]; /* when it was last closed by a fault of ours; 0: never */
-    char blocked[BROKER_WHY_SIZE];     /* why it takes no publishes; "": it does */
-    struct metric_set metrics;         /* of the process, written by the broker thread */
+    bool any_author;               /* what ackd told itself cannot be told from what others wrote */
+    char blocked[BROKER_WHY_SIZE]; /* why it takes no publishes; "": it does */
+    struct metric_set metrics;     /* of the process, written by the broker thread */
     uint64_t told_ns;  /* when the log last told that it is down, of the consuming link */
     unsigned attempts; /* of that link which failed since it was up */
     bool was_up;       /* the consuming link has been up */
     bool tried;        /* ... or a try has failed */
 };
 
-/*
- * @held_max, bytes: the sum of the buffers of its consumers. @message_max: the largest of theirs.
- * @deliveries_max: the sum of what they prefetch; so many deliveries are kept for use again.
- */
+/* @deliveries_max: the sum of what its consumers prefetch; so many deliveries are kept for use
+ * again. */
 ACKD_MUST_CHECK int broker_new(struct host *host, const struct config_broker *config,
-                               uint64_t held_max, uint64_t message_max, size_t deliveries_max,
-                               struct broker **ret_broker);
+                               size_t deliveries_max, struct broker **ret_broker);
 void broker_free(struct broker **broker);
 void broker_open(struct broker *broker);
 void broker_close(struct broker *broker);
 /* Close without waiting for answers. */
 void broker_cut(struct broker *broker);
 bool broker_is_closed(const struct broker *broker);
-/* Bytes came into memory, or left it. */
-void broker_hold(struct broker *broker, uint64_t size);
-void broker_let_go(struct broker *broker, uint64_t size);
+/* The connection by which @consumer, which is one of its own, consumes. */
+struct inlet *broker_inlet(const struct broker *broker, const struct config_consumer *consumer);
 /* Read on, whatever is held: answers to a cancel stand behind what is bounded by the prefetch. */
 void broker_drain(struct broker *broker);
 void broker_flush(struct broker *broker);

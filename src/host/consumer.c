@@ -366,10 +366,11 @@ static int consumer_new_subscription(struct consumer *consumer)
         (struct channel_field)CHANNEL_FIELD_INTEGER("x-priority", config->priority);
     /* Of a stream the broker counts all that it keeps as ready, and no consumers. */
     bool stream = config->queue_type == CONFIG_QUEUE_STREAM;
-    struct subscription_options options = {.link = consumer->broker->consuming,
+    struct subscription_options options = {.link = consumer->inlet->link,
                                            .name = config->name,
                                            .queue = config->queue,
                                            .prefetch = (uint16_t)config->prefetch,
+                                           .message_size_max = config->message_size_max,
                                            .probe_ms = stream ? 0 : config->probe_ms,
                                            .terms = {.exclusive = config->exclusive,
                                                      .arguments = &consumer->priority,
@@ -391,6 +392,7 @@ int consumer_place(struct consumer *consumer, struct broker *broker, struct runn
 {
     const struct config_consumer *config = consumer->config;
     consumer->broker = broker;
+    consumer->inlet = broker_inlet(broker, config);
     ACKD_TRY(gate_new(consumer, &consumer->gate));
     ACKD_TRY(retry_init(&consumer->retry, config, consumer_retry_done));
     ACKD_TRY(batcher_new(consumer, &consumer->batcher));
@@ -509,7 +511,7 @@ void consumer_forget(struct consumer *consumer, struct job *job)
     timer_stop(&job->pause);
     if (consumer->gate != NULL)
         gate_forget(consumer->gate, job);
-    broker_let_go(consumer->broker, job_weight(job));
+    inlet_let_go(consumer->inlet, job_weight(job));
     metric_subtract(&consumer->metrics, METRIC_bytes_buffered, job->delivery->body.size);
     job_free(&job);
 }

@@ -31,6 +31,7 @@ struct consumer {
     struct host *host;
     const struct config_consumer *config;
     struct broker *broker;
+    struct inlet *inlet;   /* the connection by which it consumes */
     struct plugin *plugin; /* NULL: it could not be loaded; see reason */
     struct subscription *subscription;
     struct channel_field priority; /* the subscription's argument */

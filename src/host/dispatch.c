@@ -70,15 +70,15 @@ static inline bool dispatch_has_past(const struct consumer *consumer,
 void dispatch_delivery(struct consumer *consumer, struct delivery *delivery, bool stray)
 {
     struct job *job = job_init(delivery, consumer, consumer->config->name, consumer->config->queue);
-    consumer->broker->last_active = consumer;
-    broker_hold(consumer->broker, job_weight(job));
+    consumer->inlet->last_active = consumer;
+    inlet_hold(consumer->inlet, job_weight(job));
     metric_add(&consumer->metrics, METRIC_bytes_buffered, delivery->body.size);
     metric_add(&consumer->metrics, METRIC_messages_delivered, 1);
     if (ledger_open(&consumer->ledger, &job->entry, delivery->tag) != ACKD_OK) {
         list_append(&consumer->jobs[JOB_SETTLED], &job->node);
         job->state = JOB_SETTLED;
         consumer_forget(consumer, job);
-        link_fail(consumer->broker->consuming);
+        link_fail(consumer->inlet->link);
         return;
     }
     job->state = JOB_QUEUED;

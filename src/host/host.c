@@ -232,9 +232,6 @@ static void host_status_due(struct timer *timer)
 static int host_make_broker(struct host *host, const struct config_broker *config,
                             struct broker **ret_broker)
 {
-    uint64_t held_max = 0;
-    bool shared = false;
-    uint64_t message_max = 0;
     size_t deliveries_max = 0;
     list_for_each (node, &host->brokers) {
         *ret_broker = LIST_ITEM(node, broker, node);
@@ -245,15 +242,9 @@ static int host_make_broker(struct host *host, const struct config_broker *confi
         const struct config_consumer *consumer = LIST_ITEM(node, consumer, node)->config;
         if (consumer->broker != config)
             continue;
-        held_max += consumer->buffer;
-        shared = shared || consumer->buffer == 0;
         deliveries_max += consumer->prefetch;
-        if (consumer->message_size_max > message_max)
-            message_max = consumer->message_size_max;
     }
-    if (shared)
-        held_max += config_buffer(host->config);
-    ACKD_TRY(broker_new(host, config, held_max, message_max, deliveries_max, ret_broker));
+    ACKD_TRY(broker_new(host, config, deliveries_max, ret_broker));
     list_append(&host->brokers, &(*ret_broker)->node);
     return ACKD_OK;
 }

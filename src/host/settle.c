@@ -236,8 +236,7 @@ void settle_flush(struct consumer *consumer)
     if (consumer->position != NULL)
         position_settled(consumer->position, consumer);
     if (code != ACKD_OK)
-        link_fail(
-            consumer->broker->consuming); /* an answer that is not sent must not be forgotten */
+        link_fail(consumer->inlet->link); /* an answer that is not sent must not be forgotten */
 }
 
 void settle_verdict(struct consumer *consumer, struct job *job)

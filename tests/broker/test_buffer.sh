@@ -14,21 +14,46 @@ consumers:
     concurrency: 4
     prefetch: 200
     buffer: 8MiB
-    settings: {file: $work/record, delay: 100ms}"
+    settings: {file: $work/record, delay: 100ms}
+  small:
+    queue: small
+    handler: record
+    message-size: 64KiB
+    settings: {file: $work/small}
+  large:
+    queue: large
+    handler: record
+    settings: {file: $work/large}"
 
 peak_rss_kb() {
     awk '$1 == "VmHWM:" { print $2 }' "/proc/$ackd_pid/status"
 }
 
+consuming_connections() {
+    rabbit_ctl -q list_connections client_properties | grep -o 'ackd [^"]* consuming: [^"]*' |
+        sed 's/.*consuming: //' | sort | tr '\n' ';'
+}
+
 amqp declare q
+amqp declare small
+amqp declare large
 amqp publish -s 1048576 q 200
 ackd_start
-tap_check "it consumes" ackd_wait_ready
+tap_check "it consumes" ackd_wait_ready 3
+tap_is "who has a buffer of its own has a connection of its own" "$(consuming_connections)" \
+    "record;small, large;"
 # 200 MiB at 40 a second with a heartbeat of 2 s: reading stops and goes on all the time.
 tap_check "all of 200 MiB is handled" wait_recorded '^end .* ok' 200
-tap_within "at no time were more than some 16 MiB held (kB)" "$(peak_rss_kb)" 1 40000
-tap_is "the connection stayed up, though reading paused" "$(ackd_events consuming)" 1
+# The connection takes it, for "large".
+amqp publish -s 62914560 -n 7 small
+amqp publish -n 8 small
+tap_check "promise_d4_who_is_sent_what_another_takes_parks_it" ackd_wait parked
+tap_check "... and goes on" wait_for 20 grep -q "^end 8 ok" "$work/small"
+tap_is "... and its handler never saw it" "$(grep -c "^start 7 " "$work/small")" 0
+tap_within "promise_d4_memory_stays: at no time were more than some 16 MiB held (kB)" "$(peak_rss_kb)" 1 40000
+tap_is "the connection stayed up, though reading paused" "$(ackd_events consuming)" 3
 ackd_stop
 tap_is "it stops with 0" "$ackd_status" 0
 tap_is "nothing is left" "$(amqp depth q)" 0
+tap_is "... but what is too large" "$(amqp depth small)" 1
 broker_test_end

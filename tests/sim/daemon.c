@@ -417,10 +417,10 @@ static void daemon_check_way(const struct consumer *consumer)
 {
     if (consumer->stopping || consumer->subscription == NULL)
         return;
-    enum link_state link = link_state(consumer->broker->consuming);
+    enum link_state link = link_state(consumer->inlet->link);
     enum subscription_state state = subscription_state(consumer->subscription);
     if (link == LINK_WAITING || link == LINK_LOGIN)
-        sim_that(link_waits(consumer->broker->consuming));
+        sim_that(link_waits(consumer->inlet->link));
     bool suspended = state == SUBSCRIPTION_SUSPENDED && consumer->paused != 0;
     if (state != SUBSCRIPTION_IDLE && state != SUBSCRIPTION_ACTIVE && !suspended)
         sim_that(subscription_waits(consumer->subscription));

@@ -239,6 +239,29 @@ START_TEST(promise_d4_a_message_beyond_the_limit_is_counted_and_dropped)
 }
 END_TEST
 
+/* D4 */
+START_TEST(promise_d4_a_channel_may_take_less_than_its_connection)
+{
+    begin();
+    server_open_channel(&server, 2);
+    channel_limit_size(server.connection, 2, 1000);
+    channel_limit_size(server.connection, 2, UINT64_MAX); /* no more again */
+    channel_limit_size(server.connection, 3, 1000);       /* there is none */
+    uint8_t *body = pattern(1001);
+    say_message(2, 1, body, 1001);
+    say_message(1, 1, body, 1001);
+    say_message(2, 2, body, 1000);
+    struct connection_event event = server_expect(&server, CHANNEL_DELIVERY);
+    ck_assert_str_eq(event.delivery->poison, "the message has 1001 bytes, the limit is 1000");
+    ck_assert_uint_eq(event.delivery->body.size, 0);
+    delivery_free(&event.delivery);
+    expect_message(1, body, 1001);
+    expect_message(2, body, 1000);
+    free(body);
+    server_fini(&server);
+}
+END_TEST
+
 START_TEST(test_a_body_without_end_takes_no_memory)
 {
     begin();
@@ -469,6 +492,7 @@ Suite *test_suite(void)
     tcase_add_test(tc, test_a_returned_message_says_why);
     tcase_add_test(tc, test_channels_may_take_turns_frame_by_frame);
     tcase_add_test(tc, promise_d3_content_out_of_order_breaks_the_protocol);
+    tcase_add_test(tc, promise_d4_a_channel_may_take_less_than_its_connection);
     tcase_add_test(tc, promise_d4_a_message_beyond_the_limit_is_counted_and_dropped);
     tcase_add_test(tc, test_a_body_without_end_takes_no_memory);
     tcase_add_test(tc, promise_d5_a_header_frame_may_be_larger_than_frame_max);
