@@ -45,10 +45,10 @@ static void retry_describe(struct retry *retry, size_t step, const char *queue)
         CHANNEL_FIELD_TEXT("x-overflow", "reject-publish"),
     };
     memcpy(retry->fields[step], fields, sizeof fields);
-    retry->steps[step] = (struct topology_step){.kind = TOPOLOGY_DECLARE_QUEUE,
-                                                .name = retry->names[step],
-                                                .arguments = retry->fields[step],
-                                                .argument_count = RETRY_FIELDS};
+    retry->steps[1 + step] = (struct topology_step){.kind = TOPOLOGY_DECLARE_QUEUE,
+                                                    .name = retry->names[step],
+                                                    .arguments = retry->fields[step],
+                                                    .argument_count = RETRY_FIELDS};
 }
 
 int retry_init(struct retry *retry, const struct config_consumer *config,
@@ -64,14 +64,16 @@ int retry_init(struct retry *retry, const struct config_consumer *config,
     bool strict = config->key_kind != CONFIG_KEY_NONE && config->key_order == CONFIG_KEY_STRICT;
     strict = strict || config->queue_type == CONFIG_QUEUE_STREAM; /* others read the stream, too */
     size_t count = config->retry_attempts == 1 || strict ? 0 : retry->ladder.count;
+    /* RabbitMQ 3.10 can lose what was declared last if it is killed soon: so the longest wait is
+     * last, which is used latest. See decision 0020. */
+    retry->steps[0] = (struct topology_step){.kind = TOPOLOGY_HAVE_QUEUE,
+                                             .name = config->dead_letter,
+                                             .arguments = quorum,
+                                             .argument_count = 1};
     for (size_t i = 0; i < count; i++) {
         ACKD_TRY(retry_name(retry, i, config->queue));
         retry_describe(retry, i, config->queue);
     }
-    retry->steps[count] = (struct topology_step){.kind = TOPOLOGY_HAVE_QUEUE,
-                                                 .name = config->dead_letter,
-                                                 .arguments = quorum,
-                                                 .argument_count = 1};
     retry->wish.steps = retry->steps;
     retry->wish.count = count + 1;
     retry->wish.done = done;
@@ -129,8 +131,12 @@ static void retry_refused(struct consumer *consumer, struct job *job)
     if (retry->refused < UINT32_MAX)
         retry->refused++;
     uint64_t pause_ms = retry_pause_ms(retry->refused);
+    bool unsaid = ackd_error_code(error) == ACKD_E_TIMEOUT; /* decision 0020 */
     retry_log(job, ACKD_LOG_ERROR, "copy-failed", error, NULL, pause_ms,
-              "it could not be copied to where it should go, and goes back");
+              unsaid
+                  ? "its copy was not confirmed, and it goes back; has the queue that it goes to a "
+                    "leader (rabbitmq-queues quorum_status)?"
+                  : "it could not be copied to where it should go, and goes back");
     if (ackd_error_code(error) == ACKD_E_RETURNED && !consumer->stopping) {
         retry->ready = false; /* somebody deleted the queue */
         retry_declare(consumer);

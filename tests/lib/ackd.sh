@@ -43,6 +43,7 @@ ackd_program() {
 ackd_start() {
     ackd_runs=$((ackd_runs + 1))
     ackd_log=$work/ackd.$ackd_runs.log
+    : >"$ackd_log" # there before it is looked at
     env LD_LIBRARY_PATH="$top_builddir/.libs" "$top_builddir/.libs/ackd" run -c "$work/ackd.yaml" "$@" \
         >>"$work/ackd.out" 2>"$ackd_log" &
     ackd_pid=$!

@@ -13,6 +13,8 @@
 #   rabbit_freeze, rabbit_thaw
 #   rabbit_ctl ARGS...   rabbitmqctl
 #   rabbit_eval TEXT     Erlang in the broker, its result on standard output; quicker than rabbit_ctl
+#   rabbit_sync          has it write down which quorum queues it has: until then, a kill loses the last
+#   rabbit_leaderless QUEUE...  those of them that are quorum queues and have no leader
 #   rabbit_log           its log file
 #   rabbit_stop          the end of it, for an EXIT trap; harmless when nothing runs
 #
@@ -124,6 +126,20 @@ rabbit_eval() {
     else
         rabbit_ctl eval "$1"
     fi
+}
+
+# RabbitMQ 3.10 forgets the log of the quorum queue that was declared last, with what it had confirmed, if
+# it is killed before its table of names is written. See doc/decisions/0020-the-last-queue-before-a-kill.md.
+rabbit_sync() {
+    rabbit_eval '[dets:sync(Table) || Table <- dets:all()].' >/dev/null
+}
+
+rabbit_leaderless() {
+    local queue
+    for queue in "$@"; do
+        [[ $(rabbit_eval "catch element(1, sys:get_state(whereis('%2F_$queue'), 5000)).") = *leader* ]] ||
+            echo "$queue"
+    done
 }
 
 rabbit_log() {

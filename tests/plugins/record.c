@@ -15,7 +15,7 @@
  * header 'do', and for all messages in the settings: fail, dead, drop, retry, stubborn (does not
  * end when cancelled), hog (holds the loop), overflow (its stack), flaky (where 7
  * divides ID, it fails twice), hold (until there is a file FILE.go), down (fails while there is a file FILE.down). Its header 'wait', in
- * ms, stands for 'delay'.
+ * ms, stands for 'delay'; 'after', in ms, is how much later 'retry' wants it again (100).
  */
 #include <ackd/ackd.h>
 #include <fcntl.h>
@@ -82,11 +82,12 @@ static bool is_told(const struct ackd_message *message, const struct record *rec
            memcmp(header.bytes.data, what, header.bytes.size) == 0;
 }
 
-static uint64_t wait_ms(const struct ackd_message *message, const struct record *record)
+/* Of the header @name; @otherwise without it. */
+static uint64_t number(const struct ackd_message *message, const char *name, uint64_t otherwise)
 {
     struct ackd_header header;
-    bool given = ackd_message_header(message, "wait", &header);
-    return given && header.kind == ACKD_HEADER_INTEGER ? (uint64_t)header.integer : record->delay;
+    bool given = ackd_message_header(message, name, &header);
+    return given && header.kind == ACKD_HEADER_INTEGER ? (uint64_t)header.integer : otherwise;
 }
 
 /* Holds the thread, as no handler should. */
@@ -139,7 +140,7 @@ static int decide(const struct ackd_message *message, const struct record *recor
     if (is_told(message, record, "drop"))
         return ackd_drop("told to be dropped");
     if (is_told(message, record, "retry"))
-        return ackd_retry_after(100, "told to be tried again");
+        return ackd_retry_after(number(message, "after", 100), "told to be tried again");
     return ACKD_OK;
 }
 
@@ -160,7 +161,7 @@ static int act(const struct ackd_message *message, const struct record *record, 
     }
     while (is_told(message, record, "hold") && !is_there(record, "go"))
         ACKD_TRY(ackd_delay(20));
-    ACKD_TRY(ackd_delay(wait_ms(message, record)));
+    ACKD_TRY(ackd_delay(number(message, "wait", record->delay)));
     return decide(message, record, id);
 }
 
