@@ -628,11 +628,3 @@ int subscription_nack(struct subscription *subscription, uint64_t tag)
         return ackd_fail(ACKD_E_NOT_OPEN, "the channel is gone");
     return channel_nack(connection, subscription->channel.number, tag, false, true);
 }
-
-int subscription_reject(struct subscription *subscription, uint64_t tag, bool requeue)
-{
-    struct connection *connection = subscription_connection(subscription);
-    if (connection == NULL)
-        return ackd_fail(ACKD_E_NOT_OPEN, "the channel is gone");
-    return channel_reject(connection, subscription->channel.number, tag, requeue);
-}

@@ -92,8 +92,6 @@ void subscription_close(struct subscription *subscription);
 ACKD_MUST_CHECK int subscription_ack(struct subscription *subscription, uint64_t tag,
                                      bool multiple);
 ACKD_MUST_CHECK int subscription_nack(struct subscription *subscription, uint64_t tag);
-ACKD_MUST_CHECK int subscription_reject(struct subscription *subscription, uint64_t tag,
-                                        bool requeue);
 
 /* How often one was condemned, ever. */
 uint64_t subscription_condemned(const struct subscription *subscription);

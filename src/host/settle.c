@@ -191,10 +191,6 @@ static int settle_send(struct subscription *subscription, const struct ledger_fr
         return subscription_ack(subscription, frame->tag, frame->multiple);
     case LEDGER_RELEASE:
         return subscription_nack(subscription, frame->tag);
-    case LEDGER_RETRY:
-        return subscription_reject(subscription, frame->tag, true);
-    case LEDGER_DISCARD:
-        return subscription_reject(subscription, frame->tag, false);
     }
     ackd_assert(false);
     return ACKD_E_INTERNAL;

@@ -27,13 +27,11 @@
 
 #include "base/list.h"
 
-/* What to tell the broker. RabbitMQ 4.3 counts REJECT towards a quorum queue's delivery limit, not
- * RELEASE. */
+/* What to tell the broker. Never basic.reject: what failed is acknowledged for its confirmed copy, and
+ * RabbitMQ 4.3 would count it towards a quorum queue's delivery limit. */
 enum ledger_answer {
-    LEDGER_ACK,     /* basic.ack */
-    LEDGER_RELEASE, /* basic.nack, requeue */
-    LEDGER_RETRY,   /* basic.reject, requeue */
-    LEDGER_DISCARD  /* basic.reject, no requeue */
+    LEDGER_ACK,    /* basic.ack */
+    LEDGER_RELEASE /* basic.nack, requeue */
 };
 
 /* A member of what is delivered: to open a tag never allocates. */

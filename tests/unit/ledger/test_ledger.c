@@ -64,7 +64,7 @@ START_TEST(test_L1_a_tag_is_open_until_one_settlement)
     expect_nothing();
     settle(1, LEDGER_ACK);
     ck_assert_uint_eq(ledger.open, 0);
-    ck_assert_int_eq(ledger_settle(&ledger, &entries[1], LEDGER_RETRY), ACKD_E_NOT_OPEN);
+    ck_assert_int_eq(ledger_settle(&ledger, &entries[1], LEDGER_RELEASE), ACKD_E_NOT_OPEN);
     expect(1, LEDGER_ACK, false, 1);
     ck_assert_int_eq(ledger_settle(&ledger, &entries[1], LEDGER_ACK), ACKD_E_NOT_OPEN);
     expect_nothing();
@@ -137,8 +137,8 @@ START_TEST(test_L3_a_refusal_at_the_end_of_the_run_does_not_carry_multiple)
     open_tags(3);
     settle(1, LEDGER_ACK);
     settle(2, LEDGER_ACK);
-    settle(3, LEDGER_DISCARD);
-    expect(3, LEDGER_DISCARD, false, 1);
+    settle(3, LEDGER_RELEASE);
+    expect(3, LEDGER_RELEASE, false, 1);
     expect(2, LEDGER_ACK, true, 2);
     expect_nothing();
 }
@@ -147,12 +147,12 @@ END_TEST
 START_TEST(test_refusals_keep_their_answer_and_the_order_of_settling)
 {
     open_tags(4);
-    settle(4, LEDGER_RETRY);
+    settle(4, LEDGER_RELEASE);
     settle(1, LEDGER_RELEASE);
-    settle(3, LEDGER_DISCARD);
-    expect(4, LEDGER_RETRY, false, 1);
+    settle(3, LEDGER_RELEASE);
+    expect(4, LEDGER_RELEASE, false, 1);
     expect(1, LEDGER_RELEASE, false, 1);
-    expect(3, LEDGER_DISCARD, false, 1);
+    expect(3, LEDGER_RELEASE, false, 1);
     expect_nothing();
     ck_assert_uint_eq(ledger.open, 1);
 }
@@ -192,7 +192,7 @@ START_TEST(test_L4_what_was_abandoned_is_in_no_list)
 {
     open_tags(3);
     settle(1, LEDGER_ACK);
-    settle(2, LEDGER_RETRY);
+    settle(2, LEDGER_RELEASE);
     ledger_abandon(&ledger);
     for (uint64_t tag = 1; tag <= 3; tag++) {
         ck_assert(list_empty(&entries[tag].node));
