@@ -139,8 +139,10 @@ void batcher_go_on(struct batcher *batcher)
         dispatch_wait(batcher->consumer);
         return;
     }
-    while (batcher_is_due(batcher) && batcher_start(batcher))
-        continue;
+    while (batcher_is_due(batcher) && batcher_start(batcher)) {
+        if (dispatch_yields(batcher->consumer))
+            return;
+    }
 }
 
 void batcher_receive(struct batch *batch)

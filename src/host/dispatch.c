@@ -257,6 +257,15 @@ void dispatch_aged(struct timer *timer)
     }
 }
 
+bool dispatch_yields(struct consumer *consumer)
+{
+    if (consumer->gate == NULL || !gate_shares(consumer->gate))
+        return false;
+    consumer->host->first = consumer->node.next;
+    consumer->host->again = true;
+    return true;
+}
+
 /* Each by itself. */
 static void dispatch_start(struct consumer *consumer)
 {
@@ -265,6 +274,8 @@ static void dispatch_start(struct consumer *consumer)
         job->station = dispatch_station(consumer);
         job->station->running++;
         runner_send(job->station->runner, &job->crossing);
+        if (dispatch_yields(consumer))
+            return;
     }
 }
 

@@ -33,6 +33,9 @@ void dispatch_give_back(struct consumer *consumer, struct job *job);
  */
 size_t dispatch_ready(const struct consumer *consumer);
 void dispatch_take_batch(struct consumer *consumer, struct batch *batch);
+/* It has taken something. True: others share in what it took of, and it comes to its next behind
+ * them, still in this turn. */
+bool dispatch_yields(struct consumer *consumer);
 /* Nothing is to start yet, though something could: it stands in no line meanwhile. */
 void dispatch_wait(struct consumer *consumer);
 /* Nothing that waits here is to start: it goes back, in order. */

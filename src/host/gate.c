@@ -247,6 +247,11 @@ void gate_end_batch(struct gate *gate)
         lanes_group_end(gate->lanes);
 }
 
+bool gate_shares(const struct gate *gate)
+{
+    return gate->member.count > 0;
+}
+
 size_t gate_ready(const struct gate *gate)
 {
     return gate->lanes == NULL ? gate->consumer->queued : lanes_startable(gate->lanes);

@@ -57,6 +57,8 @@ struct job *gate_join(struct gate *gate);
 /* What passes between these two is one batch: of a key it may have several messages, in order. */
 void gate_begin_batch(struct gate *gate);
 void gate_end_batch(struct gate *gate);
+/* Whether there is a group that it is in. */
+bool gate_shares(const struct gate *gate);
 /* Messages whose key is free. */
 size_t gate_ready(const struct gate *gate);
 /* It has come back: its places are free, and a relaxed key. */

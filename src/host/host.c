@@ -128,17 +128,28 @@ static void host_say_ready(struct host *host)
                    "%zu of %zu consumers consume", consuming, count);
 }
 
+/* Each consumer starts what it may; those that share take turns, also from turn to turn. */
+static void host_dispatch(struct host *host)
+{
+    do {
+        struct list *first = host->first == NULL ? &host->consumers : host->first;
+        struct list *node = first;
+        host->again = false;
+        do {
+            if (node != &host->consumers)
+                dispatch_go_on(LIST_ITEM(node, consumer, node));
+            node = node->next;
+        } while (node != first);
+    } while (host->again);
+}
+
 /* The broker thread's turn: verdicts in, starts out, then one write for all answers. */
 static uint64_t host_turn(void *arg)
 {
     struct host *host = arg;
     for (size_t i = 0; i < host->runner_count; i++)
         host_receive(host, i);
-    do {
-        host->again = false;
-        list_for_each (node, &host->consumers)
-            dispatch_go_on(LIST_ITEM(node, consumer, node));
-    } while (host->again);
+    host_dispatch(host);
     list_for_each (node, &host->consumers)
         settle_flush(LIST_ITEM(node, consumer, node));
     for (size_t i = 0; i < host->runner_count; i++)

@@ -45,7 +45,8 @@ struct host {
     struct list consumers;
     struct limit *limits; /* the groups, in the order of the configuration */
     size_t limit_count;
-    bool again; /* a place was given up this turn: look through the consumers once more */
+    struct list *first; /* of the consumers, whose turn it is; NULL: of no matter */
+    bool again;         /* a place was given up this turn: look through the consumers once more */
     struct runner **runners;
     size_t runner_count;
     struct host_orders *orders; /* for each runner */
