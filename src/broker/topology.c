@@ -276,12 +276,23 @@ static void topology_up(struct link_channel *channel)
     topology_go_on(LIST_ITEM(channel, topology, channel));
 }
 
+/* The broker ended the connection because of the step at hand, instead of its channel. */
+static bool topology_is_why(const struct topology *topology)
+{
+    const struct closing *closing = link_closing(topology->channel.link);
+    return closing != NULL && closing->error == ACKD_E_CONFIG &&
+           topology_step(topology)->kind == TOPOLOGY_DECLARE_EXCHANGE;
+}
+
 static void topology_down(struct link_channel *channel)
 {
     struct topology *topology = LIST_ITEM(channel, topology, channel);
+    bool asked = topology->state == TOPOLOGY_ASKED;
     timer_stop(&topology->timer);
     topology->state = TOPOLOGY_NO_CHANNEL;
-    topology->missing = false; /* T2 */
+    topology->missing = false;
+    if (asked && topology_is_why(topology))
+        topology_fail(topology, ACKD_E_INVAL); /* not T2: it would end the next one, too */
 }
 
 static void topology_time_over(struct timer *timer)

@@ -7,7 +7,8 @@
  * Nothing is ever deleted or changed: what exists is taken as it is, or is a reason to refuse.
  *
  *   T1  done() is called once for each wish, unless topology_free comes first.
- *   T2  A connection that is lost does not end a wish: its step is done again on the next one.
+ *   T2  A connection that is lost does not end a wish: its step is done again on the next one; unless
+ *       the broker ended it because of that step.
  *   T3  A channel that is closed without a question waits longer each time before the next.
  */
 #ifndef ACKD_BROKER_TOPOLOGY_H
@@ -45,6 +46,7 @@ struct topology_wish {
      * ACKD_OK: all is there. Else the error is current, and says which step and why; the wish may
      * be made again, later. ACKD_E_NOT_FOUND: something it builds on is not there. ACKD_E_CONFIG:
      * it is there, but declared in another way. ACKD_E_REFUSED: not allowed, or not possible.
+     * ACKD_E_INVAL: the broker does not know what that is.
      * ACKD_E_TIMEOUT: no answer.
      */
     void (*done)(struct topology_wish *wish, int code);

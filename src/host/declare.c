@@ -166,7 +166,8 @@ static void declare_ended(struct topology_wish *wish, int code)
         backoff_reset(&declare->backoff);
         backoff_reset(&declare->slow);
     } else {
-        bool slow = code == ACKD_E_CONFIG || code == ACKD_E_REFUSED; /* D2 */
+        bool slow =
+            code == ACKD_E_CONFIG || code == ACKD_E_REFUSED || code == ACKD_E_INVAL; /* D2 */
         struct loop *loop = link_loop(declare->link);
         retry_ms =
             backoff_next_ms(slow ? &declare->slow : &declare->backoff, link_random(declare->link));

@@ -110,6 +110,26 @@ wait_s=60 tap_check "after a kill of the broker a transient queue comes back" ac
 tap_check "it is bound again" wait_for 20 eval 'bindings | grep -qF "theirs k later"'
 ackd_stop
 
+# RabbitMQ ends the whole connection for a type of exchange that it does not know: once, not at each attempt.
+amqp declare neighbour
+ackd_config "
+consumers:
+  record: {queue: neighbour, handler: record, settings: {file: $work/record}}
+  wrong:
+    queue: wrong
+    handler: record
+    settings: {file: $work/record}
+    declare: {exchanges: [{name: odd, type: x-topik}], bind: {exchange: odd}}"
+ackd_start
+tap_check "an unknown type of exchange is told" ackd_wait declare-failed
+tap_check "with what to do" grep -q "event=declare-failed .*odd.*correct the 'type' of the exchange" "$ackd_log"
+tap_check "the others consume" ackd_wait consuming
+amqp publish -i neighbour- neighbour
+tap_check "and handle" wait_recorded "^end neighbour-1 ok" 1
+tap_check "on a connection that lives on" [ "$(grep -c 'event=disconnected' "$ackd_log")" -le 2 ]
+tap_is "and ackd is not blamed" "$(grep -c 'fault in ackd' "$ackd_log")" 0
+ackd_stop
+
 # Without the permission to configure.
 rabbit_ctl -q add_user reader reader >/dev/null
 rabbit_ctl -q set_permissions -p / reader '^later.*dead$' '.*' '.*' >/dev/null
