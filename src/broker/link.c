@@ -213,8 +213,11 @@ void link_fail(struct link *link)
                                                    : &link->backoff;
     if (backoff != &link->knock_backoff)
         backoff_reset(&link->knock_backoff);
-    /* What the server is owed, a close-ok say, goes out if the kernel takes it now. */
+    /* What the server is owed, a close-ok say, goes out if the kernel takes it now. Where the peer
+     * is gone that fails, and is not why. */
+    const struct ackd_error *reason = ackd_error_ref(ackd_error_current());
     link_flush(link);
+    (void)error_give(reason);
     bool closing = link->state == LINK_CLOSING;
     link_drop_connection(link);
     link_move(link, closing ? LINK_CLOSED : LINK_WAITING);

@@ -78,6 +78,7 @@ survives "broker killed and started" rabbit_kill rabbit_restart
 survives "broker frozen" rabbit_freeze rabbit_thaw
 survives "queue deleted and declared again" delete_queue declare_queue
 tap_check "it never ended" ackd_alive
+tap_is "each loss is told with its reason" "$(grep -c 'an error was lost' "$ackd_log")" 0
 ackd_stop
 tap_is "it stops with 0" "$ackd_status" 0
 
