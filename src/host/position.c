@@ -109,7 +109,14 @@ static int position_open(struct position *position, const char *state_directory)
     if (length < 0 || (size_t)length >= sizeof path)
         return ackd_fail(ACKD_E_CONFIG, "the path of 'state' of 'runtime' is too long");
     ACKD_TRY(position_read(position, path));
-    return keep_new(path, &position->keep);
+    int code = keep_new(path, &position->keep);
+    return code != ACKD_E_OS
+               ? code
+               : ackd_wrap(ACKD_E_CONFIG,
+                           "consumer '%s' cannot store how far its stream was read: make the "
+                           "directory for the user that ackd runs as, or correct 'state' of "
+                           "'runtime'",
+                           config->name);
 }
 
 int position_new(const struct config_consumer *config, const char *state_directory,

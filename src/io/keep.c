@@ -145,6 +145,16 @@ static int keep_name(struct keep *keep, const char *path)
     return ACKD_OK;
 }
 
+/* It can be written beside: told now rather than when something is to be stored. */
+static int keep_prove(const struct keep *keep)
+{
+    int fd = open(keep->beside, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return ackd_fail(ACKD_E_OS, "cannot write to '%s': %s", keep->folder, strerror(errno));
+    (void)close(fd);
+    return ACKD_OK;
+}
+
 int keep_new(const char *path, struct keep **ret_keep)
 {
     struct keep *keep = calloc(1, sizeof *keep);
@@ -157,6 +167,8 @@ int keep_new(const char *path, struct keep **ret_keep)
     pthread_condattr_destroy(&attributes);
     pthread_mutex_init(&keep->lock, NULL);
     int code = keep_name(keep, path);
+    if (code == ACKD_OK)
+        code = keep_prove(keep);
     if (code == ACKD_OK)
         code = thread_start("ackd-keep", keep_run, keep, &keep->thread);
     if (code != ACKD_OK) {

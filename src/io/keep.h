@@ -21,7 +21,7 @@ struct keep;
  * ACKD_E_TOO_LARGE, ACKD_E_OS. It blocks: at the start only. */
 ACKD_MUST_CHECK int keep_read(const char *path, char *text);
 
-/* @path is copied; its folder must exist. ACKD_E_OS, ACKD_E_NOMEM. */
+/* @path is copied; its folder must exist, and take files. ACKD_E_OS, ACKD_E_NOMEM. */
 ACKD_MUST_CHECK int keep_new(const char *path, struct keep **ret_keep);
 /* Write what was put last, and end. */
 void keep_free(struct keep **keep);

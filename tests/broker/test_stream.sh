@@ -151,7 +151,7 @@ amqp publish -c -h x-stream-offset=1000000 -h x-stream-offset=2000000 h 5
 tap_check "promise_d14_forged_offsets: the position is the broker's" wait_for 20 stored_is 5
 ackd_stop
 
-# Without a place to store it does not start; another stream's offset is not used.
+# Without a place to store it does not start, or where nothing can be written; another stream's offset is not used.
 rm "$work/state/offset.record"
 printf 'ackd offset 1\nqueue other\nnext 3\n' >"$work/state/offset.record"
 : >"$work/record"
@@ -164,4 +164,8 @@ sed -i '/^runtime/d' "$work/ackd.yaml"
 STATE_DIRECTORY='' ackd_start
 ackd_wait_exit
 tap_is "no place to store the offset is a matter of configuration" "$ackd_status" 78
+STATE_DIRECTORY=$work/nowhere ackd_start
+ackd_wait_exit
+tap_is "so is a place that is not there" "$ackd_status" 78
+tap_check "which is named" grep -q "event=start-failed .*state.*$work/nowhere" "$ackd_log"
 broker_test_end
