@@ -137,7 +137,8 @@ static bool test_step(struct ackd_test *test, uint64_t until_ns, bool outside)
     test_run_ready(test);
     uint64_t due_ns = executor_due_ns(runner_executor(test->runner));
     bool due = due_ns <= until_ns;
-    if (outside && scheduler_waits_outside(test_scheduler(test)))
+    /* Publishes wait for the test itself. */
+    if (outside && scheduler_waits_outside_but(test_scheduler(test), WAIT_PUBLISH))
         test_wait_outside(test, due ? due_ns : until_ns);
     else if (due && due_ns > test->now_ns)
         test->now_ns = due_ns;

@@ -355,14 +355,24 @@ struct timers *scheduler_timers(struct scheduler *scheduler)
     return &scheduler->timers;
 }
 
-bool scheduler_waits_outside(const struct scheduler *scheduler)
+static bool scheduler_any_waits_outside(const struct scheduler *scheduler, int but)
 {
     list_for_each (link, &scheduler->tasks) {
         const struct wait *wait = LIST_ITEM(link, ackd_task, all)->wait;
-        if (wait != NULL && !wait_kind_is_inside(wait->kind))
+        if (wait != NULL && (int)wait->kind != but && !wait_kind_is_inside(wait->kind))
             return true;
     }
     return false;
+}
+
+bool scheduler_waits_outside(const struct scheduler *scheduler)
+{
+    return scheduler_any_waits_outside(scheduler, -1);
+}
+
+bool scheduler_waits_outside_but(const struct scheduler *scheduler, enum wait_kind kind)
+{
+    return scheduler_any_waits_outside(scheduler, (int)kind);
 }
 
 bool scheduler_is_deadlocked(const struct scheduler *scheduler)

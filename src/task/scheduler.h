@@ -19,6 +19,7 @@
 
 #include "base/log.h"
 #include "base/timer.h"
+#include "task/wait.h"
 
 struct progress;
 struct scheduler;
@@ -62,6 +63,8 @@ struct timers *scheduler_timers(struct scheduler *scheduler);
 
 /* Whether a task waits for what neither a task nor time brings. Visits all tasks. */
 bool scheduler_waits_outside(const struct scheduler *scheduler);
+/* The same, where waits of @kind are served by the caller. */
+bool scheduler_waits_outside_but(const struct scheduler *scheduler, enum wait_kind kind);
 
 /* The scheduler whose turn runs on this thread; NULL outside. */
 struct scheduler *scheduler_current(void);

@@ -230,6 +230,25 @@ START_TEST(promise_d13_a_message_is_not_done_before_its_publish_is_confirmed)
 }
 END_TEST
 
+static int ask_for_an_hour(const struct ackd_message *message)
+{
+    struct ackd_bytes reply;
+    const struct ackd_publication publication = {
+        .routing_key = "quotes", .body = ackd_message_body(message), .timeout_ms = 3500000};
+    return ackd_request(&publication, &reply);
+}
+
+START_TEST(the_clock_leaps_over_what_nobody_answers)
+{
+    const struct ackd_test_message message = {.body = ackd_bytes("order")};
+    begin(&consumer, ask_for_an_hour);
+    struct ackd_test_outcome outcome = outcome_of(&message);
+    ck_assert_int_eq(outcome.code, ACKD_E_TIMEOUT);
+    ck_assert_uint_eq(outcome.took_ms, 3500000);
+    end();
+}
+END_TEST
+
 START_TEST(cancelled_in_a_publish_a_handler_goes_at_once)
 {
     const struct ackd_test_message message = {.body = ackd_bytes("order")};
@@ -461,6 +480,7 @@ Suite *test_suite(void)
     tcase_add_test(tcase, all_properties_and_headers_are_sent);
     tcase_add_test(tcase, promise_d13_a_publish_that_fails_fails_the_message_by_its_name);
     tcase_add_test(tcase, promise_d13_a_message_is_not_done_before_its_publish_is_confirmed);
+    tcase_add_test(tcase, the_clock_leaps_over_what_nobody_answers);
     tcase_add_test(tcase, cancelled_in_a_publish_a_handler_goes_at_once);
     tcase_add_test(tcase, publishes_beyond_the_bound_wait_and_stay_in_order);
     tcase_add_test(tcase, the_wait_for_room_is_part_of_the_time_limit);
