@@ -352,6 +352,7 @@ int config_load(const char *file, const char *(*getenv_fn)(const char *name),
     struct loading loading = {.config = config};
     findings_init(&loading.findings);
     findings_init(&loading.warnings);
+    loading.warnings.warnings = true;
     loading.expand = (struct expand){
         .arena = &config->arena, .findings = &loading.findings, .getenv_fn = getenv_fn};
     int code = config_build(&loading, file, ret_errors);

@@ -426,6 +426,30 @@ static void derive_timeouts(const struct derive *derive, const struct section *s
                (unsigned long long)(handling_ms / 1000));
 }
 
+/* What is written and has no effect is a mistake more often than not. */
+static void derive_idle(const struct derive *derive, const struct section *section)
+{
+    static const struct {
+        enum options_section part;
+        const char *key;
+        enum options_section needed_part;
+        const char *needed, *text;
+    } idle[] = {
+        {OPTIONS_CONSUMER, "key-order", OPTIONS_CONSUMER, "key", "it has no effect without 'key'"},
+        {OPTIONS_CONSUMER, "key-hold", OPTIONS_CONSUMER, "key", "it has no effect without 'key'"},
+        {OPTIONS_BATCH, "wait", OPTIONS_BATCH, "size", "it has no effect without 'size'"},
+        {OPTIONS_KILL_SWITCH, "of", OPTIONS_KILL_SWITCH, "failures",
+         "it has no effect without 'failures', as 50%"},
+        {OPTIONS_KILL_SWITCH, "pause", OPTIONS_KILL_SWITCH, "failures",
+         "it has no effect without 'failures', as 50%"},
+    };
+    for (size_t i = 0; i < sizeof idle / sizeof idle[0]; i++) {
+        if (section_node(section, idle[i].part, idle[i].key) != NULL &&
+            section_node(section, idle[i].needed_part, idle[i].needed) == NULL)
+            derive_say(derive->warnings, section, idle[i].part, idle[i].key, "%s", idle[i].text);
+    }
+}
+
 void derive_limit(const struct derive *derive, struct section *section, struct config_limit *limit)
 {
     limit->name = section->name;
@@ -547,6 +571,7 @@ int derive_consumer(const struct derive *derive, struct section *section,
     derive_sizes(derive, section, consumer);
     derive_batch(derive, section, consumer);
     derive_timeouts(derive, section, consumer);
+    derive_idle(derive, section);
     derive_queue(derive, section);
     if (consumer->handler != NULL)
         ACKD_TRY(derive_handler(derive, section, consumer));

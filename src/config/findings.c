@@ -102,7 +102,8 @@ void findings_add(struct findings *findings, const struct place *place, const ch
     char where[32] = "";
     if (place->line > 0)
         snprintf(where, sizeof where, ":%d:%d", place->line, place->column);
-    int length = snprintf(text, sizeof text / 2, "%s%s: ", place->file, where);
+    int length = snprintf(text, sizeof text / 2, "%s%s: %s", place->file, where,
+                          findings->warnings ? "warning: " : "");
     size_t used = length < 0 ? 0 : (size_t)length;
     if (used >= sizeof text / 2)
         used = sizeof text / 2 - 1;

@@ -36,6 +36,7 @@ struct findings {
     size_t more;     /* found beyond FINDINGS_MAX */
     bool incomplete; /* a file could not be read to its end: what seems missing may stand there */
     bool out_of_memory;
+    bool warnings; /* they forbid nothing, and say so */
 };
 
 void findings_init(struct findings *findings);

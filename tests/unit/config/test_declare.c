@@ -212,9 +212,10 @@ START_TEST(test_the_state_directory)
     fixture_setenv("STATE_DIRECTORY", "");
     config = fixture_good("consumers: {a: {queue: q, handler: log, queue-type: stream}}\n");
     ck_assert_ptr_null(config_state_directory(config));
-    ck_assert_str_eq(config_warnings(config)[0],
-                     "ackd.yaml:1:13: 'offset' of consumer 'a': there is no place to store it: "
-                     "write 'state' of 'runtime', or set STATE_DIRECTORY");
+    ck_assert_str_eq(
+        config_warnings(config)[0],
+        "ackd.yaml:1:13: warning: 'offset' of consumer 'a': there is no place to store it: "
+        "write 'state' of 'runtime', or set STATE_DIRECTORY");
     config_unref(&config);
 }
 END_TEST

@@ -76,9 +76,10 @@ START_TEST(test_a_password_goes_unencrypted_only_by_name)
     struct config *config =
         fixture_good("broker: {uri: \"amqp://rabbit-1/\", allow-plaintext: true}\n");
     ck_assert(the_broker(config)->allow_plaintext);
-    ck_assert_str_eq(config_warnings(config)[0],
-                     "ackd.yaml:1:52: 'allow-plaintext' in 'broker': the password goes unencrypted "
-                     "to 'rabbit-1'");
+    ck_assert_str_eq(
+        config_warnings(config)[0],
+        "ackd.yaml:1:52: warning: 'allow-plaintext' in 'broker': the password goes unencrypted "
+        "to 'rabbit-1'");
     ck_assert_ptr_null(config_warnings(config)[1]);
     config_unref(&config);
     config = fixture_good("broker: {uri: \"amqp://127.0.0.1,[::1]/\"}\n");
@@ -129,9 +130,10 @@ START_TEST(test_verify_is_turned_off_by_a_long_word)
                 "off-insecure\n");
     struct config *config = fixture_good("broker: {uri: amqps://r, tls: {verify: off-insecure}}\n");
     ck_assert(!the_broker(config)->tls_verify);
-    ck_assert_str_eq(config_warnings(config)[0],
-                     "ackd.yaml:1:40: 'verify' in 'tls' of 'broker': the broker is not checked: "
-                     "anybody on the way can be the broker");
+    ck_assert_str_eq(
+        config_warnings(config)[0],
+        "ackd.yaml:1:40: warning: 'verify' in 'tls' of 'broker': the broker is not checked: "
+        "anybody on the way can be the broker");
     config_unref(&config);
 }
 END_TEST
@@ -154,9 +156,10 @@ START_TEST(test_a_password_in_an_open_file_is_warned_of)
     fixture_write("ackd.yaml", "broker:\n  user: u\n  password: p\n");
     fixture_mode("ackd.yaml", 0644);
     struct config *config = fixture_load();
-    ck_assert_str_eq(config_warnings(config)[0],
-                     "ackd.yaml:3:13: 'password' in 'broker': everybody may read it in this file: "
-                     "chmod o= the file, or write ${file:/path}");
+    ck_assert_str_eq(
+        config_warnings(config)[0],
+        "ackd.yaml:3:13: warning: 'password' in 'broker': everybody may read it in this file: "
+        "chmod o= the file, or write ${file:/path}");
     config_unref(&config);
     fixture_setenv("PASSWORD", "p");
     fixture_write("ackd.yaml", "broker:\n  user: u\n  password: ${PASSWORD}\n");
@@ -176,11 +179,12 @@ END_TEST
 START_TEST(promise_a13_a_timeout_beyond_the_brokers_patience_is_warned_of)
 {
     struct config *config = fixture_good(CONSUMER "    timeout: 25m\n");
-    ck_assert_str_eq(config_warnings(config)[0],
-                     "ackd.yaml:5:14: 'timeout' in consumer 'a': the broker takes the channel "
-                     "away after 'consumer-timeout', 1800 s, of which a message may wait a quarter "
-                     "for its start: keep it at 1350 s at most, or raise consumer_timeout of the "
-                     "broker and tell it here");
+    ck_assert_str_eq(
+        config_warnings(config)[0],
+        "ackd.yaml:5:14: warning: 'timeout' in consumer 'a': the broker takes the channel "
+        "away after 'consumer-timeout', 1800 s, of which a message may wait a quarter "
+        "for its start: keep it at 1350 s at most, or raise consumer_timeout of the "
+        "broker and tell it here");
     config_unref(&config);
     static const char *const fine[] = {"    timeout: 1350s\n",
                                        "    timeout: 25m\n    consumer-timeout: 1h\n",
@@ -192,6 +196,25 @@ START_TEST(promise_a13_a_timeout_beyond_the_brokers_patience_is_warned_of)
         ck_assert_ptr_null(config_warnings(config)[0]);
         config_unref(&config);
     }
+}
+END_TEST
+
+START_TEST(test_what_has_no_effect_is_warned_of)
+{
+    static const char *const idle[] = {"key-order: strict", "key-hold: 10s", "batch: {wait: 1s}",
+                                       "kill-switch: {of: 5}", "kill-switch: {pause: 5s}"};
+    for (size_t i = 0; i < sizeof idle / sizeof idle[0]; i++) {
+        char text[512];
+        snprintf(text, sizeof text, "%s    %s\n", CONSUMER, idle[i]);
+        struct config *config = fixture_good(text);
+        ck_assert_ptr_nonnull(strstr(config_warnings(config)[0], "warning: "));
+        ck_assert_ptr_nonnull(strstr(config_warnings(config)[0], "has no effect without '"));
+        ck_assert_ptr_null(config_warnings(config)[1]);
+        config_unref(&config);
+    }
+    struct config *config = fixture_good(CONSUMER "    key: routing-key\n    key-hold: 10s\n");
+    ck_assert_ptr_null(config_warnings(config)[0]);
+    config_unref(&config);
 }
 END_TEST
 
@@ -463,6 +486,7 @@ Suite *test_suite(void)
     tcase_add_test(tc, test_times_fit_each_other);
     tcase_add_test(tc, test_a_password_in_an_open_file_is_warned_of);
     tcase_add_test(tc, promise_a13_a_timeout_beyond_the_brokers_patience_is_warned_of);
+    tcase_add_test(tc, test_what_has_no_effect_is_warned_of);
     tcase_add_test(tc, test_consumers_choose_their_broker);
     tcase_add_test(tc, test_broker_and_brokers_exclude_each_other);
     tcase_add_test(tc, test_names_of_sections);
