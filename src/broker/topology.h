@@ -7,8 +7,8 @@
  * Nothing is ever deleted or changed: what exists is taken as it is, or is a reason to refuse.
  *
  *   T1  done() is called once for each wish, unless topology_free comes first.
- *   T2  A connection that is lost does not end a wish: its step is done again on the next one; unless
- *       the broker ended it because of that step.
+ *   T2  A connection that is lost does not end a wish: its step is done again on the next one;
+ *       unless the broker ended it because of that step.
  *   T3  A channel that is closed without a question waits longer each time before the next.
  */
 #ifndef ACKD_BROKER_TOPOLOGY_H

@@ -170,7 +170,7 @@ START_TEST(test_a_password_in_an_open_file_is_warned_of)
     fixture_mode("ackd.yaml", 0666);
     config = fixture_load();
     ck_assert_str_eq(config_warnings(config)[0],
-                     "ackd.yaml: everybody may write to it: chmod o= it");
+                     "ackd.yaml: warning: everybody may write to it: chmod o= it");
     config_unref(&config);
 }
 END_TEST
