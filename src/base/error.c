@@ -57,12 +57,14 @@ static const struct {
 
 enum { ERROR_CODE_COUNT = sizeof error_codes / sizeof error_codes[0] };
 
-/* What is current when there is no memory left to say more. */
-#define ERROR_STATIC(name, value, described) \
-    {.code = (value),                        \
-     .verdict = ACKD_VERDICT_RETRY,          \
-     .place = {"", "", 0},                   \
-     .task_name = "",                        \
+/* What is current when there is no memory left to say more: the code, and what follows from it. */
+#define ERROR_STATIC(name, value, described)                   \
+    {.code = (value),                                          \
+     .verdict = (value) == ACKD_E_DEAD   ? ACKD_VERDICT_DEAD   \
+                : (value) == ACKD_E_DROP ? ACKD_VERDICT_DROP   \
+                                         : ACKD_VERDICT_RETRY, \
+     .place = {"", "", 0},                                     \
+     .task_name = "",                                          \
      .text = (described)},
 static struct ackd_error error_static[ERROR_CODE_COUNT] = {ERROR_STATIC(OK, ACKD_OK, "done")
 #define ACKD_ERROR ERROR_STATIC

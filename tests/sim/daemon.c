@@ -453,6 +453,8 @@ static uint64_t daemon_open_max(struct daemon *daemon, const struct consumer *co
 static void daemon_check(void *arg)
 {
     struct daemon *daemon = arg;
+    if (daemon->dying)
+        longjmp(*daemon->death, 1); /* from here, where no list of timers is being run */
     const struct fakebroker_counts *counts = fakebroker_counts(daemon->broker.fake);
     if (counts->faults + counts->unknown_tags + counts->unbounded > 0)
         sim_fail(__FILE__, __LINE__, "a slip: %s", fakebroker_first_fault(daemon->broker.fake));
@@ -550,8 +552,13 @@ void daemon_again(struct daemon *daemon)
     memset(daemon->keys, 0, sizeof daemon->keys);
     sim_system_begin();
     daemon_configure(daemon);
-    int code = host_new(daemon->config, &daemon->host);
-    sim_that(code == ACKD_OK);
+    for (int code = ACKD_E_NOMEM; code != ACKD_OK;) {
+        uint64_t failed = sim_memory_failed();
+        sim_memory_enter(true);
+        code = host_new(daemon->config, &daemon->host);
+        sim_memory_enter(false);
+        sim_that(code == ACKD_OK || sim_memory_failed() > failed);
+    }
 }
 
 void daemon_begin(struct daemon *daemon, const struct daemon_options *options)
@@ -607,7 +614,7 @@ static void daemon_kill(struct daemon *daemon)
 void daemon_kill_now(struct daemon *daemon)
 {
     sim_that(daemon->death != NULL);
-    longjmp(*daemon->death, 1);
+    daemon->dying = true;
 }
 
 /* The status, or DAEMON_KILLED. */
@@ -616,9 +623,13 @@ static int daemon_live(struct daemon *daemon)
     jmp_buf death;
     volatile int status = DAEMON_KILLED;
     daemon->death = &death;
-    if (setjmp(death) == 0)
+    if (setjmp(death) == 0) {
+        sim_memory_enter(true);
         status = host_run(daemon->host);
+    }
+    sim_memory_enter(false);
     daemon->death = NULL;
+    daemon->dying = false;
     return status;
 }
 
@@ -641,7 +652,7 @@ int daemon_run(struct daemon *daemon)
         ackd_task_unref(daemon_kept);
         daemon_kept = NULL;
     }
-    if (status == HOST_EXIT_FORCED)
+    if (status == HOST_EXIT_FORCED || (status == HOST_EXIT_INTERNAL && !daemon->host->failed))
         daemon_kill(daemon);
     else
         sim_equal(daemon->started, 0);

@@ -87,6 +87,7 @@ struct daemon {
     struct timer feed;
     unsigned put;        /* messages that are in the broker, or were */
     jmp_buf *death;      /* of the process that runs; NULL: none does */
+    bool dying;          /* ... at the end of the step */
     struct timer signal; /* SIGTERM */
     uint64_t signal_ns;  /* when it was sent */
     unsigned signals;
@@ -109,9 +110,9 @@ uint64_t daemon_finished(const struct daemon *daemon);
 void daemon_signal_after(struct daemon *daemon, uint64_t ns);
 /* One of them, now: not from inside a turn. */
 void daemon_signal_now(struct daemon *daemon);
-/* The process is gone, at once, as by SIGKILL: daemon_run returns DAEMON_KILLED. Only from an event
- * of the world. */
-_Noreturn void daemon_kill_now(struct daemon *daemon);
+/* The process is gone at the end of this step, as by SIGKILL: daemon_run returns DAEMON_KILLED. Only
+ * from an event of the world. */
+void daemon_kill_now(struct daemon *daemon);
 /* The next process, with the same configuration and broker. After daemon_run. */
 void daemon_again(struct daemon *daemon);
 /* host_run; then the host is freed unless it was forced. Returns the exit status. */

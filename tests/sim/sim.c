@@ -54,6 +54,14 @@ static struct {
     void *check_arg;
 } sim;
 
+static struct {
+    bool inside; /* the daemon is at work */
+    uint64_t counted;
+    uint64_t from; /* of those that are counted */
+    uint64_t until;
+    uint64_t failed;
+} memory;
+
 static void (*sim_failed)(const char *text);
 
 void sim_set_failed(void (*failed)(const char *text))
@@ -63,6 +71,7 @@ void sim_set_failed(void (*failed)(const char *text))
 
 void sim_fail(const char *file, int line, const char *format, ...)
 {
+    memory.inside = false;
     char what[512], text[640];
     va_list args;
     va_start(args, format);
@@ -93,6 +102,7 @@ static void sim_crashed(int number)
 void sim_begin(uint64_t seed)
 {
     memset(&sim, 0, sizeof sim);
+    memset(&memory, 0, sizeof memory);
     sim.seed = seed;
     sim.now_ns = SIM_BEGIN_NS;
     sim.limit_ns = UINT64_MAX;
@@ -104,6 +114,44 @@ void sim_begin(uint64_t seed)
     sim_streams_begin();
     sim_system_begin();
     sim_offload_begin();
+}
+
+void sim_memory_fail(uint64_t first, uint64_t count)
+{
+    memory.from = memory.counted + first;
+    memory.until = memory.from + count;
+}
+
+uint64_t sim_memory_counted(void)
+{
+    return memory.counted;
+}
+
+uint64_t sim_memory_failed(void)
+{
+    return memory.failed;
+}
+
+void sim_memory_enter(bool daemon)
+{
+    memory.inside = daemon;
+}
+
+bool sim_memory_aside(bool aside)
+{
+    bool before = !memory.inside;
+    memory.inside = !aside;
+    return before;
+}
+
+bool sim_memory_fails(void)
+{
+    if (!memory.inside)
+        return false;
+    memory.counted++;
+    bool fails = memory.counted >= memory.from && memory.counted < memory.until;
+    memory.failed += fails;
+    return fails;
 }
 
 void sim_end(void)
@@ -175,9 +223,11 @@ static void sim_enter(struct loop *loop, void (*call)(void *arg), void *arg)
     sim_that(sim.current == NULL);
     sim.current = loop;
     struct error_slot *before = error_slot_use(&loop->slot);
+    memory.inside = true;
     CALLGRIND_TOGGLE_COLLECT;
     call(arg);
     CALLGRIND_TOGGLE_COLLECT;
+    memory.inside = false;
     (void)error_slot_use(before);
     sim.current = NULL;
 }
@@ -235,6 +285,7 @@ static void sim_step(void)
     struct loop *ready[SIM_LOOPS_MAX];
     uint64_t next_ns = 0;
     sim.steps++;
+    memory.inside = false;
     size_t count = sim_ready(ready, &next_ns);
     if (next_ns == TIMER_NEVER)
         sim_fail(__FILE__, __LINE__, "nothing will ever happen again");
@@ -258,8 +309,10 @@ static void sim_step(void)
 
 int loop_new(const char *name, struct loop **ret_loop)
 {
+    bool aside = sim_memory_aside(true);
     struct loop *loop = calloc(1, sizeof *loop);
     sim_that(loop != NULL);
+    (void)sim_memory_aside(aside);
     snprintf(loop->name, sizeof loop->name, "%s", name);
     timers_init(&loop->timers);
     loop->turn_ns = TIMER_NEVER;

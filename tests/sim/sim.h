@@ -121,7 +121,23 @@ void sim_wire_cut(struct sim_wire *wire, bool to_daemon, uint64_t bytes);
 void sim_wire_freeze(struct sim_wire *wire);
 bool sim_wire_is_frozen(const struct sim_wire *wire);
 
+/*
+ * Memory that there is not: of the daemon's own calls of malloc and its kin, @count fail from the
+ * @first from now on (1: the next), the server's and the test's not counted. 0 of them: none. Only in
+ * programs that link sim_memory.c.
+ */
+void sim_memory_fail(uint64_t first, uint64_t count);
+/* Calls that were counted since sim_begin, and that failed. */
+uint64_t sim_memory_counted(void);
+uint64_t sim_memory_failed(void);
+/* What is called now is the daemon's, though no turn of a loop. Until the next step of the world. */
+void sim_memory_enter(bool daemon);
+/* For sim_memory.c. */
+bool sim_memory_fails(void);
+
 /* For sim_*.c. */
+/* What follows is the world's own, in the midst of the daemon's: until the second call. */
+bool sim_memory_aside(bool aside);
 void sim_streams_begin(void);
 void sim_streams_end(void);
 void sim_streams_kill(void);

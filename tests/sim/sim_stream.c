@@ -285,7 +285,9 @@ static void sim_stream_fill(struct stream *stream)
     size_t size = buffer_size(&stream->sending);
     size = size < room ? size : room;
     if (size > 0) {
+        bool aside = sim_memory_aside(true);
         error_ignore(buffer_append(&wire->kernel, buffer_bytes(&stream->sending), size));
+        (void)sim_memory_aside(aside);
         buffer_consume(&stream->sending, size);
         sim_wire_arm(wire, &wire->to_server);
     }
@@ -380,8 +382,10 @@ int stream_open(struct loop *loop, const struct stream_options *options,
                 const struct stream_events *events, void *arg, struct stream **ret_stream)
 {
     sim_that(options->host != NULL && options->port != 0);
+    bool aside = sim_memory_aside(true);
     struct stream *stream = calloc(1, sizeof *stream);
     sim_that(stream != NULL);
+    (void)sim_memory_aside(aside);
     list_append(&net.streams, &stream->node);
     stream->loop = loop;
     stream->events = *events;

@@ -128,8 +128,10 @@ void system_hostname(char *name, size_t size)
 int signals_open(struct loop *loop, void (*received)(int number, void *arg), void *arg,
                  struct signals **ret_signals)
 {
+    bool aside = sim_memory_aside(true);
     struct signals *signals = calloc(1, sizeof *signals);
     sim_that(signals != NULL);
+    (void)sim_memory_aside(aside);
     *signals = (struct signals){.loop = loop, .received = received, .arg = arg};
     surroundings.signals = *ret_signals = signals;
     return ACKD_OK;

@@ -23,8 +23,10 @@ int watchdog_signal(int choice)
 int watchdog_new(const struct watchdog_options *options, struct watchdog **ret_watchdog)
 {
     (void)options;
+    bool aside = sim_memory_aside(true);
     *ret_watchdog = calloc(1, sizeof **ret_watchdog);
     sim_that(*ret_watchdog != NULL);
+    (void)sim_memory_aside(aside);
     return ACKD_OK;
 }
 
@@ -47,7 +49,8 @@ int watchdog_add(struct watchdog *watchdog, struct loop *loop, struct scheduler 
 void watchdog_remove(struct watchdog *watchdog, struct loop *loop)
 {
     (void)loop;
-    watchdog->watched--;
+    if (watchdog->watched > 0) /* else it was never added */
+        watchdog->watched--;
 }
 
 void blocking_set_policy(enum ackd_blocking_policy policy)

@@ -20,6 +20,8 @@ static struct {
     struct daemon daemon;
     struct chaos chaos;
     struct timer death;
+    struct timer memory;
+    unsigned shortages;           /* of memory, to come */
     unsigned lives;               /* processes that are stopped or killed, to come */
     char lines[STORM_LINES_SIZE]; /* of the consumer's options */
     char about[STORM_ABOUT_SIZE];
@@ -120,13 +122,13 @@ static void storm_describe(const struct daemon_options *options)
              "timeout %u ms, buffer %u KiB, batch %u, publish %u into %u, %s %s; delays to %u ms, "
              "of 100: "
              "fail %u, dead %u, drop %u, "
-             "nested %u; %u faults, %u stops and kills\n%s",
+             "nested %u; %u faults, %u shortages of memory, %u stops and kills\n%s",
              options->messages, options->body_max, options->fed, options->concurrency,
              options->prefetch, options->loops, options->timeout_ms, options->buffer_kib,
              options->batch, options->publish, options->full, options->version,
              options->quorum ? "quorum" : "classic", options->delay_max_ms, options->fail,
-             options->dead, options->drop, options->nested, storm.chaos.faults, storm.lives,
-             storm.lines);
+             options->dead, options->drop, options->nested, storm.chaos.faults, storm.shortages,
+             storm.lives, storm.lines);
 }
 
 /* The process is to be killed now, or stopped. */
@@ -137,11 +139,24 @@ static void storm_death(struct timer *timer)
     if (storm.lives == 0)
         return;
     storm.lives--;
-    if (sim_chance(50))
+    if (sim_chance(50)) {
         daemon_kill_now(daemon);
+        return;
+    }
     daemon->signals_more = (unsigned)sim_between(0, 2);
     daemon->signals_apart_ns = 5000 * NS_PER_MS;
     daemon_signal_after(daemon, 0);
+}
+
+/* An allocation to come fails, or some in a row. */
+static void storm_shortage(struct timer *timer)
+{
+    if (storm.shortages == 0)
+        return;
+    storm.shortages--;
+    sim_memory_fail(sim_between(1, sim_chance(50) ? 10 : 200),
+                    sim_chance(70) ? 1 : sim_between(2, 8));
+    sim_after_ns(timer, sim_between(0, storm.daemon.options.fed * NS_PER_MS / 2));
 }
 
 /* How long after calm has come everything is done: handlers take their time, twice for what fails. */
@@ -176,7 +191,9 @@ static uint64_t storm_live(void)
             sim_after_ns(&storm.death, sim_between(0, 2 * daemon->options.fed * NS_PER_MS));
         int status = daemon_run(daemon);
         timer_stop(&storm.death);
-        sim_that(status == HOST_EXIT_OK || status == HOST_EXIT_FORCED || status == DAEMON_KILLED);
+        bool short_of_memory = sim_memory_failed() > 0 && status == HOST_EXIT_INTERNAL;
+        sim_that(status == HOST_EXIT_OK || status == HOST_EXIT_FORCED || status == DAEMON_KILLED ||
+                 short_of_memory);
         if (storm_done())
             return processes;
         processes++;
@@ -196,20 +213,26 @@ void storm_run(uint64_t seed, struct storm_counts *ret_counts)
     daemon->step = storm_step;
     storm.lives = storm_draw(60, 1, 4);
     timer_init(&storm.death, storm_death);
+    timer_init(&storm.memory, storm_shortage);
+    storm.shortages = storm_draw(30, 1, 10);
     unsigned faults = (unsigned)sim_between(STORM_FAULTS, STORM_FAULTS + 10);
     chaos_begin(&storm.chaos, daemon, faults, 2 * options.fed / faults + 1);
     storm_describe(&options);
+    storm_shortage(&storm.memory);
     uint64_t processes = storm_live();
     if (storm.chaos.calm_ns != 0)
         sim_that(daemon->ended_ns < storm.chaos.calm_ns + storm_bound_ns(&options));
     chaos_end(&storm.chaos);
-    *ret_counts = (struct storm_counts){.seeds = 1,
-                                        .messages = options.messages,
-                                        .deliveries = daemon->books.delivered,
-                                        .faults = storm.chaos.done + processes,
-                                        .processes = processes,
-                                        .again = daemon->books.again,
-                                        .virtual_ms = sim_now_ms(),
-                                        .steps = sim_steps()};
+    timer_stop(&storm.memory);
+    sim_memory_fail(0, 0);
+    *ret_counts =
+        (struct storm_counts){.seeds = 1,
+                              .messages = options.messages,
+                              .deliveries = daemon->books.delivered,
+                              .faults = storm.chaos.done + processes + sim_memory_failed(),
+                              .processes = processes,
+                              .again = daemon->books.again,
+                              .virtual_ms = sim_now_ms(),
+                              .steps = sim_steps()};
     daemon_end(daemon);
 }

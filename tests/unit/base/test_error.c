@@ -110,6 +110,23 @@ START_TEST(rule_e3_the_trace_has_each_place_and_counts_them_all)
 }
 END_TEST
 
+START_TEST(rule_e4_out_of_memory_still_gives_the_verdict)
+{
+    memory_is_out = true;
+    int drop = ackd_drop("not wanted");
+    enum ackd_verdict dropped = ackd_error_verdict(ackd_error_current());
+    error_clear();
+    int dead = ackd_dead("it never will");
+    enum ackd_verdict died = ackd_error_verdict(ackd_error_current());
+    error_clear();
+    memory_is_out = false;
+    ck_assert_int_eq(drop, ACKD_E_DROP);
+    ck_assert_int_eq(dropped, ACKD_VERDICT_DROP);
+    ck_assert_int_eq(dead, ACKD_E_DEAD);
+    ck_assert_int_eq(died, ACKD_VERDICT_DEAD);
+}
+END_TEST
+
 START_TEST(rule_e4_out_of_memory_still_gives_the_right_code)
 {
     memory_is_out = true;
@@ -384,6 +401,7 @@ Suite *test_suite(void)
     tcase_add_test(tc, rule_e1_an_error_says_what_and_where);
     tcase_add_test(tc, rule_e2_causes_go_from_the_newest_to_the_oldest);
     tcase_add_test(tc, rule_e3_the_trace_has_each_place_and_counts_them_all);
+    tcase_add_test(tc, rule_e4_out_of_memory_still_gives_the_verdict);
     tcase_add_test(tc, rule_e4_out_of_memory_still_gives_the_right_code);
     tcase_add_test(tc, what_is_no_failure_is_a_failure_of_its_own);
     tcase_add_test(tc, a_slot_that_is_given_what_it_holds_keeps_one_reference);
