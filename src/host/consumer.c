@@ -69,7 +69,7 @@ static void consumer_active(uint32_t messages, uint32_t consumers, void *arg)
              "consuming from '%s': %" PRIu32 " messages ready, %" PRIu32
              " other consumers, concurrency %" PRIu32 ", prefetch %" PRIu32,
              consumer->config->queue, messages, consumers, consumer->concurrency,
-             consumer->prefetch);
+             consumer_prefetch_now(consumer));
     consumer_log(consumer, ACKD_LOG_INFO, "consuming", text);
 }
 
@@ -85,10 +85,15 @@ static void consumer_stray(struct delivery *delivery, void *arg)
     dispatch_delivery(consumer, delivery, true);
 }
 
+uint32_t consumer_prefetch_now(const struct consumer *consumer)
+{
+    return quota_prefetch(consumer, gate_prefetch(consumer->gate, consumer->prefetch));
+}
+
 static bool consumer_hungry(void *arg)
 {
     const struct consumer *consumer = arg;
-    return consumer->ledger.open < consumer->prefetch;
+    return consumer->ledger.open < consumer_prefetch_now(consumer);
 }
 
 static void consumer_canceled(uint64_t retry_ms, void *arg)
@@ -393,6 +398,7 @@ int consumer_place(struct consumer *consumer, struct broker *broker, struct runn
     const struct config_consumer *config = consumer->config;
     consumer->broker = broker;
     consumer->inlet = broker_inlet(broker, config);
+    quota_init(consumer);
     ACKD_TRY(gate_new(consumer, &consumer->gate));
     ACKD_TRY(retry_init(&consumer->retry, config, consumer_retry_done));
     ACKD_TRY(batcher_new(consumer, &consumer->batcher));
@@ -497,9 +503,8 @@ uint32_t consumer_concurrency_max(const struct config_consumer *config)
 void consumer_set_prefetch(struct consumer *consumer, uint32_t prefetch)
 {
     consumer->prefetch = prefetch;
-    if (consumer->paused == 0 && !consumer->stopping)
-        subscription_change(consumer->subscription,
-                            (uint16_t)gate_prefetch(consumer->gate, prefetch));
+    if (consumer->paused == 0 && !consumer->quota.stopped && !consumer->stopping)
+        subscription_change(consumer->subscription, (uint16_t)consumer_prefetch_now(consumer));
 }
 
 void consumer_forget(struct consumer *consumer, struct job *job)
@@ -511,7 +516,9 @@ void consumer_forget(struct consumer *consumer, struct job *job)
     timer_stop(&job->pause);
     if (consumer->gate != NULL)
         gate_forget(consumer->gate, job);
-    inlet_let_go(consumer->inlet, job_weight(job));
+    uint64_t weight = job_weight(job);
+    consumer->quota.held -= weight;
+    inlet_let_go(consumer->inlet, weight);
     metric_subtract(&consumer->metrics, METRIC_bytes_buffered, job->delivery->body.size);
     job_free(&job);
 }

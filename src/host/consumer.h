@@ -16,6 +16,7 @@
 #include "host/job.h"
 #include "host/orphan.h"
 #include "host/position.h"
+#include "host/quota.h"
 #include "host/retry.h"
 #include "host/runner.h"
 #include "ledger/ledger.h"
@@ -32,6 +33,7 @@ struct consumer {
     const struct config_consumer *config;
     struct broker *broker;
     struct inlet *inlet;   /* the connection by which it consumes */
+    struct quota quota;    /* of what that may bring in */
     struct plugin *plugin; /* NULL: it could not be loaded; see reason */
     struct subscription *subscription;
     struct channel_field priority; /* the subscription's argument */
@@ -91,6 +93,8 @@ void consumer_move(struct consumer *consumer, struct job *job, enum job_state st
 uint32_t consumer_concurrency_max(const struct config_consumer *config);
 /* How many the broker may have under way from now on; takes effect without a new channel. */
 void consumer_set_prefetch(struct consumer *consumer, uint32_t prefetch);
+/* As many of them as there may be now. */
+uint32_t consumer_prefetch_now(const struct consumer *consumer);
 /* Let go of a job that needs no answer any more. */
 void consumer_forget(struct consumer *consumer, struct job *job);
 

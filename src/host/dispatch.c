@@ -71,7 +71,9 @@ void dispatch_delivery(struct consumer *consumer, struct delivery *delivery, boo
 {
     struct job *job = job_init(delivery, consumer, consumer->config->name, consumer->config->queue);
     consumer->inlet->last_active = consumer;
-    inlet_hold(consumer->inlet, job_weight(job));
+    uint64_t weight = job_weight(job);
+    consumer->quota.held += weight;
+    inlet_hold(consumer->inlet, weight);
     metric_add(&consumer->metrics, METRIC_bytes_buffered, delivery->body.size);
     metric_add(&consumer->metrics, METRIC_messages_delivered, 1);
     if (ledger_open(&consumer->ledger, &job->entry, delivery->tag) != ACKD_OK) {

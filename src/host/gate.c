@@ -271,7 +271,7 @@ void gate_look_ahead(struct gate *gate)
     }
     bool full = consumer->ledger.open >= consumer->prefetch;
     bool idle = consumer->running < consumer->concurrency && !lanes_ready(gate->lanes);
-    uint64_t buffer = config->buffer == 0 ? config_buffer(consumer->host->config) : config->buffer;
+    uint64_t buffer = consumer->quota.share > 0 ? consumer->quota.share : consumer->inlet->held_max;
     bool room = (uint64_t)metric_load(&consumer->metrics, METRIC_bytes_buffered) <
                 buffer / GATE_AHEAD_BUFFER;
     if (full && idle && room && consumer->prefetch < GATE_AHEAD_MAX)

@@ -150,8 +150,12 @@ static uint64_t host_turn(void *arg)
     for (size_t i = 0; i < host->runner_count; i++)
         host_receive(host, i);
     host_dispatch(host);
-    list_for_each (node, &host->consumers)
-        settle_flush(LIST_ITEM(node, consumer, node));
+    list_for_each (node, &host->consumers) {
+        struct consumer *consumer = LIST_ITEM(node, consumer, node);
+        settle_flush(consumer);
+        if (consumer->quota.share > 0)
+            quota_look(consumer);
+    }
     for (size_t i = 0; i < host->runner_count; i++)
         runner_flush(host->runners[i]);
     if (host->drain.stage != DRAIN_NOT)

@@ -68,8 +68,8 @@ void pause_end(struct consumer *consumer, enum pause_cause cause)
         consumer->reason[0] = '\0';
         pause_log(consumer, "resumed", "consuming again");
     }
-    subscription_resume(consumer->subscription,
-                        (uint16_t)gate_prefetch(consumer->gate, consumer->prefetch));
+    if (!consumer->quota.stopped)
+        subscription_resume(consumer->subscription, (uint16_t)consumer_prefetch_now(consumer));
 }
 
 void pause_go_on(struct consumer *consumer)

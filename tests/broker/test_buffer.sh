@@ -56,4 +56,39 @@ ackd_stop
 tap_is "it stops with 0" "$ackd_status" 0
 tap_is "nothing is left" "$(amqp depth q)" 0
 tap_is "... but what is too large" "$(amqp depth small)" 1
+
+# Two share a connection and 16 MiB: what is large is fetched one by one, what is small flows.
+rm -f "$work"/{large,small}
+ackd_log_level=debug
+ackd_config "
+runtime: {buffer: 16MiB}
+consumers:
+  large:
+    queue: q
+    handler: record
+    concurrency: 4
+    prefetch: 100
+    message-size: 8MiB
+    settings: {file: $work/large, delay: 100ms}
+  other:
+    queue: other
+    handler: record
+    settings: {file: $work/other}"
+amqp declare other
+amqp publish -s 1048576 q 150
+ackd_start
+tap_check "it consumes" ackd_wait_ready 2
+tap_check "who is past its share fetches less" ackd_wait share
+tap_check "... and consumes on, on its channel" wait_for 30 grep -q "event=consuming.*prefetch [1-7]\"" "$ackd_log"
+amqp publish other 50
+tap_check "another of the connection has all that it can" wait_for 30 grep -q "^end 50 ok" "$work/other"
+tap_within "... long before the large ones are done" "$(grep -c "^end" "$work/large")" 1 145
+tap_check "all are handled" wait_for 30 grep -q "^end 150 ok" "$work/large"
+amqp publish -n 1001 q 4000
+tap_check "small ones are handled" wait_for 60 grep -q "^end 1040 ok" "$work/large"
+tap_check "... and more is fetched again" wait_for 30 grep -q "event=share.* prefetch=0" "$ackd_log"
+tap_is "all on one connection" "$(ackd_events connected)" 2
+amqp purge q
+ackd_stop
+tap_is "it stops with 0" "$ackd_status" 0
 broker_test_end

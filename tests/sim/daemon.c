@@ -421,7 +421,8 @@ static void daemon_check_way(const struct consumer *consumer)
     enum subscription_state state = subscription_state(consumer->subscription);
     if (link == LINK_WAITING || link == LINK_LOGIN)
         sim_that(link_waits(consumer->inlet->link));
-    bool suspended = state == SUBSCRIPTION_SUSPENDED && consumer->paused != 0;
+    bool suspended =
+        state == SUBSCRIPTION_SUSPENDED && (consumer->paused != 0 || consumer->quota.stopped);
     if (state != SUBSCRIPTION_IDLE && state != SUBSCRIPTION_ACTIVE && !suspended)
         sim_that(subscription_waits(consumer->subscription));
 }

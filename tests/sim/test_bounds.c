@@ -95,13 +95,13 @@ static void flooded(uint64_t seed)
 /* Reading stops above the bound and goes on below the half of it. */
 static void look_at_bytes(struct daemon *seen)
 {
-    const struct broker *broker = daemon_consumer(seen)->broker;
-    sim_that(broker->held <= broker->held_max + BOUNDS_READ);
-    if (!link_paused(broker->consuming)) {
+    const struct inlet *inlet = daemon_consumer(seen)->inlet;
+    sim_that(inlet->held <= inlet->held_max + BOUNDS_READ);
+    if (!link_paused(inlet->link)) {
         paused_ns = sim_now_ns();
         return;
     }
-    sim_that(broker->held > broker->held_max / 2);
+    sim_that(inlet->held > inlet->held_max / 2);
     if (sim_now_ns() - paused_ns > longest_ns)
         longest_ns = sim_now_ns() - paused_ns;
 }
