@@ -155,14 +155,20 @@ END_TEST
 
 START_TEST(test_names_have_a_length)
 {
-    char text[512] = "consumers: {a: {handler: h, dead-letter: d, queue: ";
+    char text[512] = "consumers: {a: {handler: h, queue: q, dead-letter: ";
     size_t length = strlen(text);
     memset(text + length, 'q', 255);
     strcpy(text + length + 255, "}}");
     struct config *config = fixture_good(text);
     config_unref(&config);
     strcpy(text + length + 255, "q}}");
-    fixture_bad(text, "ackd.yaml:1:52: 'queue' in consumer 'a': it is longer than 255 bytes\n");
+    fixture_bad(text,
+                "ackd.yaml:1:52: 'dead-letter' in consumer 'a': it is longer than 255 bytes\n");
+    memcpy(text, "consumers: {a: {handler: h, dead-letter: d, queue: ", length);
+    strcpy(text + length + 250, "}}");
+    fixture_bad(text,
+                "ackd.yaml:1:52: 'queue' in consumer 'a': with '.retry.DELAY' behind it, it is "
+                "longer than 255 bytes\n");
 }
 END_TEST
 
