@@ -108,9 +108,10 @@ static void storm_draw_lines(struct daemon_options *options)
     if (sim_chance(15))
         storm_add_line("    rate: %u/s\n", (unsigned)sim_between(50, 2000));
     options->attempts = storm_draw(60, 1, 6);
+    /* Most often above what fails anyhow: one that always trips goes on by a message a pause. */
     if (sim_chance(15))
         storm_add_line("    kill-switch: {failures: %u%%, of: %u, pause: %ums}\n",
-                       (unsigned)sim_between(10, 90), (unsigned)sim_between(2, 50),
+                       (unsigned)sim_between(40, 90), (unsigned)sim_between(4, 50),
                        (unsigned)sim_between(100, 5000));
     options->lines = storm.lines[0] == '\0' ? NULL : storm.lines;
 }
