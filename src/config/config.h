@@ -148,9 +148,10 @@ struct config_consumer {
     uint64_t probe_ms;            /* 0: never */
     uint32_t priority;
     bool exclusive;
-    int orphans;     /* 0 finish, 1 cancel */
-    int message_ids; /* 0 any, 1 unique */
-    const char *key; /* as written; NULL: none */
+    struct config_table arguments; /* of the subscription, beside ackd's own */
+    int orphans;                   /* 0 finish, 1 cancel */
+    int message_ids;               /* 0 any, 1 unique */
+    const char *key;               /* as written; NULL: none */
     enum config_key key_kind;
     const char *key_name; /* of the header or property */
     int key_order;        /* CONFIG_KEY_STRICT or CONFIG_KEY_RELAXED */

@@ -18,13 +18,38 @@ static void derive_queue_say(struct findings *findings, const struct section *se
                  section_describe(section, part, where), text);
 }
 
-/* Arguments that have an option of their own. */
+/* An argument that has an option of its own. */
+struct derive_queue_own {
+    const char *key, *instead;
+};
+
+static void derive_queue_refuse(const struct derive *derive, const struct section *section,
+                                enum options_section part, const struct config_table *table,
+                                const struct derive_queue_own *own, size_t count)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        for (size_t j = 0; j < count; j++) {
+            if (strcmp(table->arguments[i].key, own[j].key) == 0)
+                derive_queue_say(derive->findings, section, part, "arguments", own[j].instead);
+        }
+    }
+}
+
+static void derive_queue_subscription(const struct derive *derive, const struct section *section,
+                                      const struct config_consumer *consumer)
+{
+    static const struct derive_queue_own own[] = {
+        {"x-priority", "write 'priority' in place of x-priority"},
+        {"x-stream-offset", "write 'offset' in place of x-stream-offset"},
+    };
+    derive_queue_refuse(derive, section, OPTIONS_CONSUMER, &consumer->arguments, own,
+                        sizeof own / sizeof own[0]);
+}
+
 static void derive_queue_arguments(const struct derive *derive, const struct section *section,
                                    const struct config_declare *declare)
 {
-    static const struct {
-        const char *key, *instead;
-    } own[] = {
+    static const struct derive_queue_own own[] = {
         {"x-queue-type", "write 'type' in place of x-queue-type"},
         {"x-single-active-consumer",
          "write 'single-active' of the consumer in place of x-single-active-consumer"},
@@ -32,13 +57,8 @@ static void derive_queue_arguments(const struct derive *derive, const struct sec
         {"x-dead-letter-routing-key", "write 'dead-letter' in place of x-dead-letter-routing-key"},
         {"x-dead-letter-strategy", "write 'dead-letter' in place of x-dead-letter-strategy"},
     };
-    for (size_t i = 0; i < declare->arguments.count; i++) {
-        for (size_t j = 0; j < sizeof own / sizeof own[0]; j++) {
-            if (strcmp(declare->arguments.arguments[i].key, own[j].key) == 0)
-                derive_queue_say(derive->findings, section, OPTIONS_DECLARE, "arguments",
-                                 own[j].instead);
-        }
-    }
+    derive_queue_refuse(derive, section, OPTIONS_DECLARE, &declare->arguments, own,
+                        sizeof own / sizeof own[0]);
 }
 
 static void derive_queue_dead(const struct derive *derive, const struct section *section,
@@ -126,6 +146,7 @@ static void derive_queue_stream(const struct derive *derive, const struct sectio
 void derive_queue(const struct derive *derive, struct section *section)
 {
     struct options_consumer *values = section->values;
+    derive_queue_subscription(derive, section, &values->out);
     derive_queue_declare(derive, section, &values->out);
     derive_queue_stream(derive, section, values);
 }

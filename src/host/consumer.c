@@ -367,28 +367,32 @@ int consumer_new(struct host *host, const struct config_consumer *config,
 static int consumer_new_subscription(struct consumer *consumer)
 {
     const struct config_consumer *config = consumer->config;
-    consumer->priority =
-        (struct channel_field)CHANNEL_FIELD_INTEGER("x-priority", config->priority);
+    size_t count = config->arguments.count;
+    consumer->arguments = calloc(count + 1, sizeof *consumer->arguments);
+    if (consumer->arguments == NULL)
+        return ackd_fail(ACKD_E_NOMEM, "consumer '%s'", config->name);
+    declare_arguments(&config->arguments, consumer->arguments);
+    struct channel_field *own = &consumer->arguments[count];
+    *own = (struct channel_field)CHANNEL_FIELD_INTEGER("x-priority", config->priority);
     /* Of a stream the broker counts all that it keeps as ready, and no consumers. */
     bool stream = config->queue_type == CONFIG_QUEUE_STREAM;
-    struct subscription_options options = {.link = consumer->inlet->link,
-                                           .name = config->name,
-                                           .queue = config->queue,
-                                           .prefetch = (uint16_t)config->prefetch,
-                                           .message_size_max = config->message_size_max,
-                                           .probe_ms = stream ? 0 : config->probe_ms,
-                                           .terms = {.exclusive = config->exclusive,
-                                                     .arguments = &consumer->priority,
-                                                     .argument_count = config->priority > 0},
-                                           .stays = settle_stops_by_close(consumer),
-                                           .events = &consumer_events,
-                                           .arg = consumer};
-    ACKD_TRY(
-        position_new(config, config_state_directory(consumer->host->config), &consumer->position));
-    if (consumer->position != NULL) {
-        options.terms.arguments = position_field(consumer->position);
-        options.terms.argument_count = 1; /* a stream has no priorities */
-    }
+    struct subscription_options options = {
+        .link = consumer->inlet->link,
+        .name = config->name,
+        .queue = config->queue,
+        .prefetch = (uint16_t)config->prefetch,
+        .message_size_max = config->message_size_max,
+        .probe_ms = stream ? 0 : config->probe_ms,
+        .terms = {.exclusive = config->exclusive,
+                  .arguments = consumer->arguments,
+                  .argument_count = count + (config->priority > 0)},
+        .stays = settle_stops_by_close(consumer),
+        .events = &consumer_events,
+        .arg = consumer};
+    ACKD_TRY(position_new(config, config_state_directory(consumer->host->config), own,
+                          &consumer->position));
+    if (consumer->position != NULL)
+        options.terms.argument_count = count + 1; /* the offset: a stream has no priorities */
     return subscription_new(&options, &consumer->subscription);
 }
 
@@ -444,6 +448,7 @@ void consumer_free(struct consumer **consumer)
         plugin_state_free(freed->plugin, &freed->stations[i].state);
     }
     free(freed->stations);
+    free(freed->arguments);
     orphan_fini(freed);
     metric_retire(&freed->metrics);
     free(freed);

@@ -36,8 +36,8 @@ struct consumer {
     struct quota quota;    /* of what that may bring in */
     struct plugin *plugin; /* NULL: it could not be loaded; see reason */
     struct subscription *subscription;
-    struct channel_field priority; /* the subscription's argument */
-    struct position *position;     /* in a stream; NULL: the queue is none */
+    struct channel_field *arguments; /* of the subscription; owned */
+    struct position *position;       /* in a stream; NULL: the queue is none */
     struct ledger ledger;
     struct orphans orphans;
     struct list jobs[JOB_STATE_COUNT];

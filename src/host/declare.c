@@ -41,6 +41,15 @@ static enum channel_field_kind declare_kind(enum config_argument_kind kind)
     return kinds[kind];
 }
 
+void declare_arguments(const struct config_table *table, struct channel_field *fields)
+{
+    for (size_t i = 0; i < table->count; i++)
+        fields[i] = (struct channel_field){.key = table->arguments[i].key,
+                                           .kind = declare_kind(table->arguments[i].kind),
+                                           .text = table->arguments[i].text,
+                                           .number = table->arguments[i].number};
+}
+
 /* The arguments of @table, with room for @more behind them. */
 static int declare_fields(struct declare *declare, const struct config_table *table, size_t more,
                           struct channel_field **ret_fields)
@@ -49,11 +58,7 @@ static int declare_fields(struct declare *declare, const struct config_table *ta
         arena_alloc(&declare->arena, (table->count + more + 1) * sizeof *fields);
     if (fields == NULL)
         return ackd_fail(ACKD_E_NOMEM, "a declaration");
-    for (size_t i = 0; i < table->count; i++)
-        fields[i] = (struct channel_field){.key = table->arguments[i].key,
-                                           .kind = declare_kind(table->arguments[i].kind),
-                                           .text = table->arguments[i].text,
-                                           .number = table->arguments[i].number};
+    declare_arguments(table, fields);
     *ret_fields = fields;
     return ACKD_OK;
 }

@@ -28,6 +28,8 @@ void declare_free(struct declare **declare);
 void declare_start(struct declare *declare);
 /* Try no more. */
 void declare_stop(struct declare *declare);
+/* @table as the broker is sent it, in as many of @fields; its texts are borrowed. */
+void declare_arguments(const struct config_table *table, struct channel_field *fields);
 /* What a person can do about a failure of @code, for the end of a line in the log. */
 const char *declare_advice(int code);
 

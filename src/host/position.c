@@ -21,19 +21,19 @@ enum { POSITION_UNKNOWN = -1, POSITION_PREFIX_SIZE = 320 };
 
 struct position {
     const struct config_consumer *config;
-    struct keep *keep;          /* NULL: it is not stored */
-    struct channel_field field; /* x-stream-offset, to be sent next */
-    int64_t next;               /* P1; POSITION_UNKNOWN before the first message */
-    int64_t delivered;          /* the offset of the last delivery */
-    int64_t stored;             /* what was given to be stored last */
-    uint64_t began_ns;          /* when it was subscribed first, since 1970; 0: not yet */
-    int error;                  /* of storing, as it was told last */
+    struct keep *keep;           /* NULL: it is not stored */
+    struct channel_field *field; /* x-stream-offset, to be sent next; borrowed */
+    int64_t next;                /* P1; POSITION_UNKNOWN before the first message */
+    int64_t delivered;           /* the offset of the last delivery */
+    int64_t stored;              /* what was given to be stored last */
+    uint64_t began_ns;           /* when it was subscribed first, since 1970; 0: not yet */
+    int error;                   /* of storing, as it was told last */
     char prefix[POSITION_PREFIX_SIZE];
 };
 
 static void position_at(struct position *position, int64_t offset)
 {
-    position->field = (struct channel_field)CHANNEL_FIELD_INTEGER("x-stream-offset", offset);
+    *position->field = (struct channel_field)CHANNEL_FIELD_INTEGER("x-stream-offset", offset);
 }
 
 static void position_at_word(struct position *position, enum config_offset word)
@@ -42,12 +42,12 @@ static void position_at_word(struct position *position, enum config_offset word)
                                         [CONFIG_OFFSET_FIRST] = "first",
                                         [CONFIG_OFFSET_LAST] = "last",
                                         [CONFIG_OFFSET_NEXT] = "next"};
-    position->field = (struct channel_field)CHANNEL_FIELD_TEXT("x-stream-offset", words[word]);
+    *position->field = (struct channel_field)CHANNEL_FIELD_TEXT("x-stream-offset", words[word]);
 }
 
 static void position_at_time(struct position *position, int64_t s)
 {
-    position->field =
+    *position->field =
         (struct channel_field){.key = "x-stream-offset", .kind = CHANNEL_TIMESTAMP, .number = s};
 }
 
@@ -120,7 +120,7 @@ static int position_open(struct position *position, const char *state_directory)
 }
 
 int position_new(const struct config_consumer *config, const char *state_directory,
-                 struct position **ret_position)
+                 struct channel_field *field, struct position **ret_position)
 {
     if (config->queue_type != CONFIG_QUEUE_STREAM)
         return ACKD_OK;
@@ -128,6 +128,7 @@ int position_new(const struct config_consumer *config, const char *state_directo
     if (position == NULL)
         return ackd_fail(ACKD_E_NOMEM, "consumer '%s'", config->name);
     position->config = config;
+    position->field = field;
     position->next = position->stored = position->delivered = POSITION_UNKNOWN;
     int code = position_open(position, state_directory);
     if (code != ACKD_OK) {
@@ -149,11 +150,6 @@ void position_free(struct position **position)
     free(freed);
 }
 
-const struct channel_field *position_field(const struct position *position)
-{
-    return &position->field;
-}
-
 void position_opened(struct position *position, uint64_t wall_ns)
 {
     if (position->next != POSITION_UNKNOWN) {
@@ -161,7 +157,8 @@ void position_opened(struct position *position, uint64_t wall_ns)
         position->delivered = position->next - 1;
     } else if (position->began_ns == 0) {
         position->began_ns = wall_ns;
-    } else if (position->field.kind == CHANNEL_TEXT && strcmp(position->field.text, "first") != 0) {
+    } else if (position->field->kind == CHANNEL_TEXT &&
+               strcmp(position->field->text, "first") != 0) {
         /* Nothing has come so far: what came while the channel was gone is not to be missed. */
         position_at_time(position, (int64_t)(position->began_ns / 1000000000U));
     }

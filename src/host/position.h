@@ -27,14 +27,13 @@ struct position;
 /*
  * For a consumer whose queue is a stream; *ret_position stays as it is for others. Reads what is
  * stored in @state_directory, which may be NULL. ACKD_E_CONFIG where it has to be stored and there is
- * no place to; ACKD_E_OS, ACKD_E_NOMEM.
+ * no place to; ACKD_E_OS, ACKD_E_NOMEM. @field, which is borrowed, is kept as the argument that says
+ * where to read from, at each time as it has to be sent next.
  */
 ACKD_MUST_CHECK int position_new(const struct config_consumer *config, const char *state_directory,
-                                 struct position **ret_position);
+                                 struct channel_field *field, struct position **ret_position);
 /* Stores what is not stored yet. */
 void position_free(struct position **position);
-/* The argument that says where to read from, at each time as it has to be sent next. Borrowed. */
-const struct channel_field *position_field(const struct position *position);
 
 /* A new channel is open. @wall_ns: now, since 1970. */
 void position_opened(struct position *position, uint64_t wall_ns);

@@ -13,6 +13,7 @@ consumers:
     handler: record
     concurrency: 8
     priority: 7
+    arguments: {x-team: shipping, x-level: 3}
     probe: 1s
     settings: {file: $work/record, act: hold}
   canceled:
@@ -50,6 +51,8 @@ tap_check "a connection is named after host, purpose and consumers" \
     grep -qE "^ackd [^ ]+ consuming: .*record.*canceled.*alone" <(connection_names)
 tap_check "a consumer has its priority" \
     grep -qE "^q.*x-priority.*7" <(rabbit_ctl -q list_consumers queue_name arguments)
+tap_check "and the arguments of its configuration" \
+    grep -qE "^q.*x-team.*shipping.*x-level.*3" <(rabbit_ctl -q list_consumers queue_name arguments)
 
 # The same configuration once more: an exclusive consumer waits for its queue.
 first_pid=$ackd_pid first_log=$ackd_log

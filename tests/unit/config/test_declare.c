@@ -170,6 +170,30 @@ START_TEST(test_what_contradicts_is_found)
 }
 END_TEST
 
+START_TEST(test_a_subscription_has_arguments)
+{
+    struct config *config =
+        fixture_good("consumers:\n"
+                     "  a: {queue: q, handler: log, arguments: {x-n: 3, x-b: true, x-t: '4'}}\n");
+    const struct config_table *table = &only(config)->arguments;
+    ck_assert_uint_eq(table->count, 3);
+    ck_assert_str_eq(table->arguments[0].key, "x-n");
+    ck_assert_int_eq(table->arguments[0].number, 3);
+    ck_assert_int_eq(table->arguments[1].kind, CONFIG_BOOLEAN);
+    ck_assert_str_eq(table->arguments[2].text, "4");
+    config_unref(&config);
+    fixture_bad("consumers:\n"
+                "  a:\n"
+                "    queue: q\n"
+                "    handler: log\n"
+                "    arguments: {x-priority: 3, x-stream-offset: first}\n",
+                "ackd.yaml:5:16: 'arguments' of consumer 'a': write 'priority' in place of "
+                "x-priority\n"
+                "ackd.yaml:5:16: 'arguments' of consumer 'a': write 'offset' in place of "
+                "x-stream-offset\n");
+}
+END_TEST
+
 static void expect_offset(const char *text, enum config_offset kind, int64_t offset)
 {
     char file[256];
@@ -230,6 +254,7 @@ Suite *test_suite(void)
     tcase_add_test(tc, test_nothing_is_declared_unless_asked_for);
     tcase_add_test(tc, test_errors_name_the_item);
     tcase_add_test(tc, test_what_contradicts_is_found);
+    tcase_add_test(tc, test_a_subscription_has_arguments);
     tcase_add_test(tc, test_a_stream_is_read_from);
     tcase_add_test(tc, test_the_state_directory);
     suite_add_tcase(suite, tc);
