@@ -450,6 +450,23 @@ static uint64_t daemon_open_max(struct daemon *daemon, const struct consumer *co
                                          : 2 * (uint64_t)daemon->prefetch_max;
 }
 
+/* D3 in the midst of it. What is answered counts when it is written, what was lost under its handler
+ * when that ends: until then both are only held. */
+static void daemon_check_balance(const struct consumer *consumer)
+{
+    const struct metric_set *metrics = &consumer->metrics;
+    int64_t delivered = metric_load(metrics, METRIC_messages_delivered);
+    int64_t known = metric_load(metrics, METRIC_messages_acked) +
+                    metric_load(metrics, METRIC_messages_released) +
+                    metric_load(metrics, METRIC_messages_orphaned) +
+                    metric_load(metrics, METRIC_settlements_stale);
+    bool held = false;
+    for (size_t i = 0; i < sizeof consumer->jobs / sizeof consumer->jobs[0]; i++)
+        held = held || !list_empty(&consumer->jobs[i]);
+    sim_that(known + (int64_t)consumer->ledger.open <= delivered);
+    sim_that(held || known == delivered);
+}
+
 /* U1 and U2 of the consumer, L1 of the ledger; that the broker has no reason to complain (A9). */
 static void daemon_check(void *arg)
 {
@@ -467,6 +484,7 @@ static void daemon_check(void *arg)
         sim_that(consumer->running <= consumer->config->concurrency);
         sim_that(consumer->ledger.open <= daemon_open_max(daemon, consumer));
         daemon_check_answers(daemon, consumer);
+        daemon_check_balance(consumer);
         sim_that(consumer->reason[CONSUMER_REASON_SIZE - 1] == '\0');
         daemon_check_way(consumer);
     }

@@ -11,7 +11,10 @@
 #include "chaos.h"
 
 enum {
-    STORM_CALM_S = 1500, /* of calm, and all is consumed: the longest waits are of a minute */
+    STORM_CALM_S = 1500,      /* of calm, and all is consumed: the longest waits are of a minute */
+    STORM_STUBBORN_LEAST = 5, /* concurrency: each may stay for minutes */
+    STORM_CONFIRM_MS = 5,
+    STORM_LATE_CONFIRM_MS = 60000,
     STORM_ABOUT_SIZE = 1024,
     STORM_LINES_SIZE = 512
 };
@@ -53,6 +56,8 @@ static void storm_draw_handler(struct daemon_options *options)
     options->start_ms = storm_draw(20, 1, 3000);
     options->stop_ms = storm_draw(20, 1, 3000);
     options->unstarted = storm_draw(5, 1, 40);
+    if (options->concurrency >= STORM_STUBBORN_LEAST)
+        options->stubborn = storm_draw(10, 1, 2);
     if (sim_chance(20))
         options->timeout_ms = 3 * options->delay_max_ms;
 }
@@ -123,13 +128,13 @@ static void storm_describe(const struct daemon_options *options)
              "timeout %u ms, buffer %u KiB, batch %u, publish %u into %u, %s %s; delays to %u ms, "
              "of 100: "
              "fail %u, dead %u, drop %u, "
-             "nested %u; %u faults, %u shortages of memory, %u stops and kills\n%s",
+             "nested %u, stubborn %u; %u faults, %u shortages of memory, %u stops and kills\n%s",
              options->messages, options->body_max, options->fed, options->concurrency,
              options->prefetch, options->loops, options->timeout_ms, options->buffer_kib,
              options->batch, options->publish, options->full, options->version,
              options->quorum ? "quorum" : "classic", options->delay_max_ms, options->fail,
-             options->dead, options->drop, options->nested, storm.chaos.faults, storm.shortages,
-             storm.lives, storm.lines);
+             options->dead, options->drop, options->nested, options->stubborn, storm.chaos.faults,
+             storm.shortages, storm.lives, storm.lines);
 }
 
 /* The process is to be killed now, or stopped. */
@@ -164,16 +169,19 @@ static void storm_shortage(struct timer *timer)
 static uint64_t storm_bound_ns(const struct daemon_options *options)
 {
     uint64_t each_ms = (uint64_t)(options->awaits + 1) * options->delay_max_ms;
-    uint64_t work_ms = 2 * options->messages * each_ms / options->concurrency;
+    uint64_t stays = (uint64_t)options->messages * options->stubborn / 50 + 1;
+    uint64_t work_ms =
+        2 * (options->messages * each_ms + stays * 4 * options->shutdown_ms) / options->concurrency;
     return STORM_CALM_S * NS_PER_S + work_ms * NS_PER_MS;
 }
 
-/* Somebody takes the products, once there is calm. */
+/* Once there is calm, confirms come soon, and somebody takes the products. */
 static void storm_step(struct daemon *daemon)
 {
-    if (daemon->options.full == 0 || storm.chaos.calm_ns == 0)
+    if (storm.chaos.calm_ns == 0)
         return;
-    while (fakebroker_drop_first(daemon->broker.fake, "products"))
+    daemon->broker.confirm_max_ms = STORM_CONFIRM_MS;
+    while (daemon->options.full > 0 && fakebroker_drop_first(daemon->broker.fake, "products"))
         ;
 }
 
@@ -212,6 +220,8 @@ void storm_run(uint64_t seed, struct storm_counts *ret_counts)
     daemon_begin(daemon, &options);
     daemon->stop_when_done = true;
     daemon->step = storm_step;
+    if (sim_chance(10))
+        daemon->broker.confirm_max_ms = sim_between(STORM_CONFIRM_MS, STORM_LATE_CONFIRM_MS);
     storm.lives = storm_draw(60, 1, 4);
     timer_init(&storm.death, storm_death);
     timer_init(&storm.memory, storm_shortage);
