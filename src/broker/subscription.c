@@ -386,6 +386,8 @@ static void subscription_answered(struct subscription *subscription,
         if (event->kind == CHANNEL_OPENED) {
             subscription->epoch = true;
             subscription->options.events->opened(subscription->options.arg);
+            if (subscription->state != SUBSCRIPTION_OPENING)
+                return; /* it was stopped, or the link failed, meanwhile */
         } else if (event->kind == CHANNEL_DECLARE_OK) {
             subscription->messages = event->messages;
             subscription->consumers = event->consumers;
