@@ -39,9 +39,8 @@ static void settle(void)
     if (open == 0)
         return;
     uint64_t tag = tags[--open];
-    int code = sim_chance(50)   ? subscription_ack(subscription, tag, false)
-               : sim_chance(50) ? subscription_nack(subscription, tag)
-                                : subscription_reject(subscription, tag, true);
+    int code = sim_chance(50) ? subscription_ack(subscription, tag, false)
+                              : subscription_nack(subscription, tag);
     sim_that(code == ACKD_OK || code == ACKD_E_NOT_OPEN);
 }
 
