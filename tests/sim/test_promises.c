@@ -190,6 +190,48 @@ static void refused(uint64_t seed)
     end();
 }
 
+/* What each verdict sends: never basic.reject, nor anything but requeue. */
+static const struct {
+    struct daemon_options options;
+    bool stops; /* while messages are in work: basic.nack is sent, too */
+} verdicts[] = {
+    {{.messages = 100}, false},
+    {{.messages = 100, .fail = 100}, false},
+    {{.messages = 100, .fail = 100, .attempts = 1}, false},
+    {{.messages = 100, .dead = 100}, false},
+    {{.messages = 100, .drop = 100}, false},
+    {{.messages = 100, .fail = 100, .quorum = true}, false},
+    {{.messages = 500, .delay_max_ms = 60000, .shutdown_ms = 4000}, true},
+    {{.messages = 500, .delay_max_ms = 60000, .shutdown_ms = 4000, .fail = 100}, true},
+};
+
+static void settle_by_verdict(uint64_t seed)
+{
+    for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++) {
+        struct daemon_options options = verdicts[i].options;
+        options.concurrency = 20;
+        options.loops = 2;
+        options.heartbeat_s = 5;
+        options.body_max = 100;
+        if (options.delay_max_ms == 0)
+            options.delay_max_ms = 50;
+        if (options.shutdown_ms == 0)
+            options.shutdown_ms = 20000;
+        sim_begin(seed);
+        daemon_begin(&daemon, &options);
+        daemon.stop_when_done = !verdicts[i].stops;
+        if (verdicts[i].stops)
+            daemon_signal_after(&daemon, NS_PER_S);
+        sim_equal(daemon_run(&daemon), HOST_EXIT_OK);
+        const struct fakebroker_counts *counts = fakebroker_counts(daemon.broker.fake);
+        sim_equal(counts->retried, 0);
+        sim_equal(counts->rejected, 0);
+        sim_that(counts->released > 0 || !verdicts[i].stops);
+        sim_that(verdicts[i].stops || counts->acked >= options.messages);
+        daemon_end(&daemon);
+    }
+}
+
 #define PROMISE_TEST(name, run)          \
     START_TEST(name)                     \
     {                                    \
@@ -199,6 +241,7 @@ static void refused(uint64_t seed)
 
 PROMISE_TEST(promise_d1_every_message_has_exactly_one_end, every_end)
 PROMISE_TEST(promise_a2_a_delivery_is_settled_at_most_once, tags)
+PROMISE_TEST(promise_a6_no_verdict_sends_a_reject, settle_by_verdict)
 PROMISE_TEST(promise_a8_an_answer_is_written_within_the_turn, one_by_one)
 PROMISE_TEST(promise_a9_the_broker_never_meets_an_unknown_tag, tags)
 PROMISE_TEST(promise_a11_writes_of_any_size_leave_the_stream_valid, byte_by_byte)
@@ -213,6 +256,7 @@ Suite *test_suite(void)
     tcase_set_timeout(tcase, 300);
     tcase_add_test(tcase, promise_d1_every_message_has_exactly_one_end);
     tcase_add_test(tcase, promise_a2_a_delivery_is_settled_at_most_once);
+    tcase_add_test(tcase, promise_a6_no_verdict_sends_a_reject);
     tcase_add_test(tcase, promise_a8_an_answer_is_written_within_the_turn);
     tcase_add_test(tcase, promise_a9_the_broker_never_meets_an_unknown_tag);
     tcase_add_test(tcase, promise_a11_writes_of_any_size_leave_the_stream_valid);
